@@ -1,0 +1,98 @@
+"""Who is at the other end: phones, reporters, villages. The one table with numbers is here."""
+
+from datetime import datetime
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from models.base import Base, BigId, Numbered, text_enum
+
+
+class PhoneKind(StrEnum):
+    """What kind of sender an address is; only a mobile is ever answered."""
+
+    MOBILE = "mobile"
+    SHORT_CODE = "short_code"
+    ALPHANUMERIC = "alphanumeric"
+    UNREADABLE = "unreadable"
+
+
+class Phone(Numbered, Base):
+    """An address that texts us or that we text; every other table holds its id alone."""
+
+    __tablename__ = "phones"
+
+    kind: Mapped[PhoneKind] = mapped_column(text_enum(PhoneKind))
+    lookup: Mapped[str] = mapped_column(unique=True)
+    """A keyed hash of the number: finds the row without reading numbers."""
+    number: Mapped[str]
+    """E.164 for a mobile, else the sender as it was named."""
+    alias: Mapped[str] = mapped_column(unique=True)
+    """What people and logs see instead, `P-7F3K`: drawn by lot, so it tells nothing."""
+    created_at: Mapped[datetime]
+    reminders_stopped_at: Mapped[datetime | None]
+
+
+class Village(Base):
+    """A desa or kelurahan, by its Kemendagri code."""
+
+    __tablename__ = "villages"
+
+    code: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    kecamatan_code: Mapped[str] = mapped_column(index=True)
+    kecamatan: Mapped[str]
+    kind: Mapped[str]
+    timezone: Mapped[str | None]
+    """IANA name; none means the gateway's own (TIMPORA_TIMEZONE)."""
+
+
+class Reporter(Numbered, Base):
+    """A person who reports for a village with a phone, from a day on and perhaps until one."""
+
+    __tablename__ = "reporters"
+    __table_args__ = (
+        sa.Index(
+            "uq_reporters_active",
+            "phone_id",
+            "village_code",
+            unique=True,
+            sqlite_where=sa.text("ended_at IS NULL"),
+            postgresql_where=sa.text("ended_at IS NULL"),
+        ),
+        {"sqlite_autoincrement": True},
+    )
+
+    phone_id: Mapped[int] = mapped_column(BigId, sa.ForeignKey("phones.id"))
+    village_code: Mapped[str] = mapped_column(sa.ForeignKey("villages.code"), index=True)
+    name: Mapped[str]
+    role: Mapped[str]
+    is_demo: Mapped[bool] = mapped_column(default=False)
+    since: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    ended_reason: Mapped[str | None]
+
+    village: Mapped[Village] = relationship(lazy="raise")
+    phone: Mapped[Phone] = relationship(lazy="raise")
+
+
+class Mark(Base):
+    """A value that this database was made with and must go on with, such as the key's check."""
+
+    __tablename__ = "marks"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str]
+
+
+class AuditEntry(Numbered, Base):
+    """Who looked at what, and why. Rows are only ever added."""
+
+    __tablename__ = "audit_entries"
+
+    at: Mapped[datetime]
+    actor: Mapped[str]
+    action: Mapped[str]
+    subject: Mapped[str]
+    reason: Mapped[str]

@@ -1,0 +1,77 @@
+"""Reports, drafts among them, and the history of each."""
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.base import Base, BigId, Numbered, text_enum
+from models.states import ReportState, may_move
+
+_ASKED = sa.text("asked_at IS NOT NULL")
+
+
+class Report(Numbered, Base):
+    """What a reporter told us; a draft has no number yet."""
+
+    __tablename__ = "reports"
+    __table_args__ = (
+        sa.Index(
+            "ix_reports_asked", "phone_id", "asked_at", sqlite_where=_ASKED, postgresql_where=_ASKED
+        ),
+        sa.Index("ix_reports_village_code_received_at", "village_code", "received_at"),
+        sa.Index("ix_reports_phone_id_text_key", "phone_id", "text_key"),
+        {"sqlite_autoincrement": True},
+    )
+
+    number: Mapped[str | None] = mapped_column(unique=True)
+    code: Mapped[str]
+    state: Mapped[ReportState] = mapped_column(text_enum(ReportState), index=True)
+    urgency: Mapped[str]
+    village_code: Mapped[str | None] = mapped_column(sa.ForeignKey("villages.code"))
+    phone_id: Mapped[int] = mapped_column(BigId, sa.ForeignKey("phones.id"))
+    inbox_id: Mapped[int] = mapped_column(BigId, sa.ForeignKey("inbox.id"), index=True)
+    channel: Mapped[str]
+    fields: Mapped[dict[str, Any]]
+    missing: Mapped[list[str]]
+    problems: Mapped[list[dict[str, Any]]]
+    flags: Mapped[list[str]]
+    note: Mapped[str]
+    verified: Mapped[bool]
+    unverified_reason: Mapped[str | None]
+    text_key: Mapped[str]
+    """Hash of the cleaned text that made it: the same from the same phone makes no second one."""
+    asked_at: Mapped[datetime | None]
+    """When its question was asked; none when nothing is asked."""
+    received_at: Mapped[datetime]
+    network_time: Mapped[datetime | None]
+
+    def move_to(self, state: ReportState) -> bool:
+        """Take the move if it is a legal one; say whether it was taken."""
+        if not may_move(self.state, state):
+            return False
+        self.state = state
+        return True
+
+
+class ReportEvent(Numbered, Base):
+    """One thing that happened to a report, in the past tense. Rows are only ever added."""
+
+    __tablename__ = "report_events"
+
+    report_id: Mapped[int] = mapped_column(BigId, sa.ForeignKey("reports.id"), index=True)
+    event: Mapped[str]
+    at: Mapped[datetime]
+    by: Mapped[str]
+    """`reporter`, an officer's alias, or `gateway`."""
+    state: Mapped[ReportState] = mapped_column(text_enum(ReportState))
+    detail: Mapped[dict[str, Any]]
+
+
+class ConfirmationNumber(Numbered, Base):
+    """One number given out; the row's id is its place in the order of giving, never used twice."""
+
+    __tablename__ = "confirmation_numbers"
+
+    given_at: Mapped[datetime]

@@ -1,0 +1,56 @@
+"""Migrations: bring a database to the newest schema, and say whether it is there."""
+
+from importlib.resources import files
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from models import inbox, outbox, people, report  # noqa: F401  # they fill Base.metadata
+from models.base import Base
+from models.database import Database
+
+metadata = Base.metadata
+
+
+def _config(database: Database | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(files("models") / "migrations"))
+    config.set_main_option("file_template", "%%(year)d_%%(month).2d_%%(day).2d_%%(slug)s")
+    config.attributes["database"] = database
+    return config
+
+
+def upgrade(database: Database, to: str = "head") -> None:
+    """Run the migrations up to a revision."""
+    command.upgrade(_config(database), to)
+
+
+def downgrade(database: Database, to: str = "base") -> None:
+    """Run the migrations down to a revision; what only newer ones hold is lost."""
+    command.downgrade(_config(database), to)
+
+
+def revise(database: Database, message: str) -> None:
+    """Write a new migration file from what the models have and the database has not."""
+    command.revision(_config(database), message=message, autogenerate=True)
+
+
+def difference(database: Database) -> None:
+    """Raise when the models and the migrated database are not alike."""
+    command.check(_config(database))
+
+
+def newest() -> str:
+    """Name the newest revision that this code knows."""
+    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+
+
+def current(database: Database) -> str | None:
+    """Name the revision that the database is at; None for an empty one."""
+    with database.engine.connect() as connection:
+        if not sa.inspect(connection).has_table("alembic_version"):
+            return None
+        return MigrationContext.configure(connection).get_current_revision()
