@@ -1,0 +1,282 @@
+"""What each number of a text is: people, an age, a stay, a date, part of a place, or no matter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from parsers.numbers import is_well_formed
+from parsers.tokens import TokenKind, is_minus
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from parsers.pieces import Piece
+
+
+class Role(StrEnum):
+    """What a number says."""
+
+    PEOPLE = "people"
+    AGE = "age"
+    STAY = "stay"
+    PASSED = "passed"
+    DATE = "date"
+    MONTH = "month"
+    PLACE = "place"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """One number: its role, the pieces it takes, and how sure the role is."""
+
+    role: Role
+    index: int
+    first: int
+    last: int
+    value: int | None
+    """None when the number is written in a way nobody can be sure of."""
+    unit: str = ""
+    sure: int = 0
+    """2: a unit or label stands beside it; 1: it stands by itself; 0: it belongs to a word."""
+    minus: bool = False
+
+
+PERSONS = ("people", "adult", "male", "female", "child")
+_STAYS = {"day": 1, "night": 1, "week": 7, "month_unit": 30, "year": 365}
+_TENS = range(20, 100, 10)
+_LONGEST_NUMBER = 18
+_YEAR_DIGITS = 4
+# Before these a people unit wins: "di rumah 2 org" counts people, "RT 3 warga" does not.
+_LOOSE_PLACES = frozenset(["rumah", "rmh", "rumh", "desa", "ds", "jalan", "jln", "jl"])
+_RECOGNISED = [
+    "countries",
+    "vague_country",
+    "purposes",
+    "destinations",
+    "transport",
+    "days",
+    "months",
+    "durations",
+    "numbers",
+    "unknown",
+    "approximate",
+    "places",
+    "labels",
+    "courtesy",
+    "vague_numbers",
+]
+_LEADS = [
+    "goal",
+    "from",
+    "at",
+    "by",
+    "via",
+    "done",
+    "absent",
+    "age",
+    "date",
+    "this_month",
+    "foreigner",
+    "minor",
+]
+
+
+def tell_apart(pieces: Sequence[Piece], iso: Collection[str]) -> list[Amount]:
+    """Say of each number what it is."""
+    amounts: list[Amount] = []
+    at = 0
+    while at < len(pieces):
+        piece = pieces[at]
+        if piece.became is None and (piece.is_number or piece.has("numbers")):
+            amount = _amount(pieces, at, iso)
+            amounts.append(amount)
+            at = max(amount.last, at) + 1
+        else:
+            at += 1
+    return amounts
+
+
+def number_of(piece: Piece) -> int | None:
+    """Return the whole number a piece says, None when it is unclear."""
+    if piece.kind is TokenKind.NUMBER:
+        return int(piece.text) if len(piece.text) <= _LONGEST_NUMBER else 10**_LONGEST_NUMBER
+    if piece.has("numbers"):
+        return int(piece.value("numbers"))
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Spot:
+    """One number with its neighbours on the line."""
+
+    pieces: Sequence[Piece]
+    at: int
+    last: int
+    value: int | None
+    before: Piece | None
+    after: Piece | None
+    iso: Collection[str]
+
+    @property
+    def piece(self) -> Piece:
+        return self.pieces[self.at]
+
+    def at_distance(self, steps: int) -> Piece | None:
+        """Return a piece before the number (negative) or after its end."""
+        index = self.last + steps if steps > 0 else self.at + steps
+        return self.pieces[index] if 0 <= index < len(self.pieces) else None
+
+    def amount(self, role: Role, *, first: int = 0, last: int = 0) -> Amount:
+        """Return the number with a role, taking pieces beside it."""
+        return Amount(role, self.at, self.at - first, self.last + last, self.value)
+
+
+def _amount(pieces: Sequence[Piece], at: int, iso: Collection[str]) -> Amount:
+    piece = pieces[at]
+    value, last = _with_unit_word(pieces, at)
+    after = pieces[last + 1] if last + 1 < len(pieces) else None
+    spot = _Spot(
+        pieces,
+        at,
+        last,
+        value,
+        pieces[at - 1] if at and not piece.begins_line else None,
+        None if after is not None and after.begins_line else after,
+        iso,
+    )
+    for rule in (_by_shape, _by_word_before, _in_place, _by_word_after):
+        amount = rule(spot)
+        if amount is not None:
+            return amount
+    return _people(spot)
+
+
+def _with_unit_word(pieces: Sequence[Piece], at: int) -> tuple[int | None, int]:
+    """Read `dua puluh lima` as one number; return its value and last piece."""
+    value = number_of(pieces[at])
+    if value is None or not pieces[at].has("numbers") or value not in _TENS:
+        return value, at
+    unit = pieces[at + 1] if at + 1 < len(pieces) else None
+    if unit is None or not unit.has("numbers") or not 0 < int(unit.value("numbers")) < _TENS.step:
+        return value, at
+    return value + int(unit.value("numbers")), at + 1
+
+
+def _by_shape(spot: _Spot) -> Amount | None:
+    """Tell by the look of it; a number glued to a strange word is part of that word."""
+    piece, before = spot.piece, spot.before
+    if piece.kind in (TokenKind.PHONE, TokenKind.NOTHING) or is_well_formed(piece.text):
+        return spot.amount(Role.OTHER)
+    is_glued = before is not None and not piece.gap and before.is_unknown_word
+    if before is not None and is_glued and before.text not in spot.iso:
+        return spot.amount(Role.OTHER)
+    if piece.kind is TokenKind.DATE:
+        in_place = before is not None and before.has("place_numbers") and not piece.is_after_border
+        return spot.amount(Role.PLACE if in_place else Role.DATE)
+    return None
+
+
+def _by_word_before(spot: _Spot) -> Amount | None:
+    piece, before, after = spot.piece, spot.before, spot.after
+    if before is None:
+        return None
+    if before.has("marks", "age"):
+        has_year = after is not None and after.has("units", "year")
+        return spot.amount(Role.AGE, first=1, last=int(has_year))
+    if before.has("marks", "date") and piece.is_number:
+        return spot.amount(Role.DATE, first=1, last=_rest_of_date(spot))
+    is_ordinal = before.text == "ke" and piece.is_number and not piece.gap.strip(" -")
+    is_other = any(before.has("marks", mark) for mark in ("clock", "money", "phone"))
+    if is_other or is_ordinal or before.text in ("bukan", "bkn"):
+        return spot.amount(Role.OTHER, first=1)
+    earlier = spot.at_distance(-2)
+    is_measured = earlier is not None and (earlier.is_number or earlier.has("numbers"))
+    if before.has("marks", "month") and not piece.is_after_border and not is_measured:
+        return spot.amount(Role.MONTH, first=1)
+    return None
+
+
+def _in_place(spot: _Spot) -> Amount | None:
+    """Give a number right after a place word to the place, unless it clearly counts people."""
+    before, after = spot.before, spot.after
+    if before is None or not before.has("place_numbers") or spot.piece.gap.strip(" ."):
+        return None
+    counts_people = after is not None and any(after.has("units", unit) for unit in PERSONS)
+    if counts_people and before.text in _LOOSE_PLACES:
+        return None
+    return spot.amount(Role.PLACE)
+
+
+def _by_word_after(spot: _Spot) -> Amount | None:
+    before, after = spot.before, spot.after
+    if after is None or after.begins_field:
+        return None
+    if after.has("months") and spot.value is not None:
+        return spot.amount(Role.DATE, last=_rest_of_date(spot))
+    if after.has("units", "money") or after.has("units", "measure"):
+        return spot.amount(Role.OTHER, last=1)
+    stay = next((unit for unit in _STAYS if after.has("units", unit)), None)
+    if stay is None:
+        return None
+    if stay == "year" and not (before is not None and before.has("labels", "days")):
+        return spot.amount(Role.AGE, last=1)
+    days = spot.value * _STAYS[stay] if spot.value is not None else None
+    role = Role.PASSED if _has_passed(spot) else Role.STAY
+    return Amount(role, spot.at, spot.at, spot.last + 1, days)
+
+
+def _has_passed(spot: _Spot) -> bool:
+    """Tell time that has passed (`sdh 5 hari`, `2 mgg lalu`) from a stay to come."""
+    before, since = spot.before, spot.at_distance(2)
+    if before is not None and (before.has("marks", "done") or before.has("marks", "from")):
+        return True
+    return since is not None and since.has("marks", "ago")
+
+
+def _rest_of_date(spot: _Spot) -> int:
+    """Return how many pieces of a date follow its day: the month's name and a year."""
+    month, year = spot.at_distance(1), spot.at_distance(2)
+    if month is None or not month.has("months") or month.begins_line:
+        return 0
+    is_year = year is not None and year.kind is TokenKind.NUMBER and len(year.text) == _YEAR_DIGITS
+    return 2 if is_year else 1
+
+
+def _people(spot: _Spot) -> Amount:
+    piece, before = spot.piece, spot.before
+    unit, sure, last = _unit(spot.after), 0, spot.last
+    if unit:
+        sure, last = 2, spot.last + 1
+    elif before is not None and (
+        before.has("labels", "count") or (before.has("units", "people") and not before.has("code"))
+    ):
+        sure = 2
+    elif _stands_alone(spot):
+        sure = 1
+    elif piece.has("numbers"):
+        return spot.amount(Role.OTHER)
+    about = before is not None and before.has("approximate")
+    first = spot.at - 1 if about else spot.at
+    minus = is_minus(piece.gap) and piece.is_number
+    return Amount(Role.PEOPLE, spot.at, first, last, spot.value, unit, sure, minus)
+
+
+def _unit(after: Piece | None) -> str:
+    if after is None or after.begins_field:
+        return ""
+    return next((unit for unit in PERSONS if after.has("units", unit)), "")
+
+
+def _stands_alone(spot: _Spot) -> bool:
+    """Tell a count (`2 AUS`) from a number that belongs to the word after it (`2 orang tua`)."""
+    before, after = spot.before, spot.after
+    if after is None or after.is_after_border or after.is_number or after.text in spot.iso:
+        return True
+    if before is not None and before.has("code") and before.became is not None:
+        return True
+    if any(after.has(domain) for domain in _RECOGNISED):
+        return True
+    return any(after.has("marks", mark) for mark in _LEADS)

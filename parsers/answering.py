@@ -1,0 +1,167 @@
+"""Whether a text is the answer to the question that an open draft has put, and what it says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from parsers.cleaning import cleaned, storable
+from parsers.filling import has_minor, is_trivial, make_work, read_fields, settle_unknown
+from parsers.items import Problem, Reason
+from parsers.kinds.registry import KINDS
+from parsers.masking import mask_documents
+from parsers.pieces import cut
+from parsers.reading import LONGEST
+from parsers.tokens import TokenKind, tokenise
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from parsers.form import Field, Form
+    from parsers.language import Language
+    from parsers.pieces import Piece
+    from parsers.work import Work
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """An open draft or an incomplete report: what it knows and what it still wants."""
+
+    code: str
+    fields: Mapping[str, int | str] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an answer adds, and what is still wanted after it.
+
+    A field that is in none of the three is known to be unknown: it is not asked for again.
+    """
+
+    fields: Mapping[str, int | str]
+    missing: tuple[str, ...]
+    problems: tuple[Problem, ...]
+    flags: tuple[str, ...] = ()
+    """What the answer adds to the report's flags."""
+
+
+def read_answer(
+    text: str, language: Language, question: Question, *, now: datetime
+) -> Answer | None:
+    """Read a text that only answers; None if anything else is in it."""
+    form = language.forms.get(question.code)
+    if form is None:
+        return None
+    asked = _asked(form, question)
+    covered, was_masked = mask_documents(storable(text))
+    if not asked or len(covered) > LONGEST:
+        return None
+    plain = cleaned(covered)
+    pieces = cut(plain.text, language.words)
+    if not pieces or _has_own_code(pieces, asked, language):
+        return None
+    work = make_work(covered, plain, pieces, language, form, now)
+    if was_masked:
+        work.flags.add("masked_document")
+    if not _choose_option(work, question) and not _says_not_known(work, asked, question):
+        read_fields(work, asked)
+        answer = KINDS[asked[0].kind].answer
+        says_something = any(not is_trivial(piece) for _, piece in work.free())
+        if answer is not None and says_something:
+            answer(work, asked[0])
+    if work.shares or any(not is_trivial(piece) for _, piece in work.free()):
+        return None
+    if work.is_own_citizen:
+        _refuse_own_country(work)
+    return _answer(form, question, work)
+
+
+def choice(text: str, count: int) -> int | None:
+    """Return the number that a message consists of, if it is one of 1..count."""
+    tokens = tokenise(cleaned(storable(text)[:LONGEST]).text)
+    if len(tokens) != 1 or tokens[0].kind is not TokenKind.NUMBER or "-" in tokens[0].gap:
+        return None
+    number = int(tokens[0].text) if len(tokens[0].text) <= 3 else 0  # noqa: PLR2004
+    return number if 1 <= number <= count else None
+
+
+def _asked(form: Form, question: Question) -> list[Field]:
+    """List the fields in the order they are asked for: problems first, then what is missing."""
+    names = [*(problem.field for problem in question.problems), *question.missing]
+    fields = (form.field(name) for name in dict.fromkeys(names))
+    return [one for one in fields if one is not None]
+
+
+def _has_own_code(pieces: list[Piece], asked: list[Field], language: Language) -> bool:
+    """Tell whether a text is a new report of its own; a word that answers too (`turis`) is not."""
+    wants_purpose = any(one.kind == "purpose" for one in asked)
+    for piece in pieces:
+        codes = (*piece.senses.get("code", ()), *piece.senses.get("ordinary_code", ()))
+        if codes and not (wants_purpose and piece.has("purposes")):
+            return True
+        if any(code in language.commands for code in codes) and len(pieces) == 1:
+            return True
+    return False
+
+
+def _choose_option(work: Work, question: Question) -> bool:
+    """`1` is the first option of an ambiguous field, where one is open."""
+    problem = next((one for one in question.problems if one.options), None)
+    if problem is None:
+        return False
+    said = [i for i, piece in work.free() if not piece.has("courtesy")]
+    if len(said) != 1 or work.pieces[said[0]].kind is not TokenKind.NUMBER:
+        return False
+    if "-" in work.pieces[said[0]].gap:
+        return False
+    number = choice(work.pieces[said[0]].text, len(problem.options))
+    if number is None:
+        return False
+    work.fields[problem.field] = problem.options[number - 1]
+    work.take(problem.field, said[0])
+    return True
+
+
+def _says_not_known(work: Work, asked: list[Field], question: Question) -> bool:
+    """`TIDAK TAHU` alone answers the field in question, or all that were asked for together."""
+    said = [(i, piece) for i, piece in work.free() if not is_trivial(piece) or piece.text == "?"]
+    if len(said) != 1 or not said[0][1].has("unknown"):
+        return False
+    fields = asked[:1] if question.problems else asked
+    fields = [one for one in fields if one.may_be_unknown]
+    for one in fields:
+        settle_unknown(work, one)
+        work.take(one.name, said[0][0])
+    return bool(fields)
+
+
+def _refuse_own_country(work: Work) -> None:
+    name = work.name_of("country")
+    given = next((work.given(i) for i, p in enumerate(work.pieces) if p.became == name), "")
+    work.report_problem(name, given, Reason.CONTRADICTION)
+
+
+def _answer(form: Form, question: Question, work: Work) -> Answer | None:
+    if not (work.fields or work.unknown or work.problems):
+        return None
+    new = {problem.field for problem in work.problems}
+    settled = new | work.fields.keys() | work.unknown
+    problems = (
+        *(problem for problem in question.problems if problem.field not in settled),
+        *work.problems,
+    )
+    open_before = {*question.missing, *(problem.field for problem in question.problems)}
+    long_unknown = {
+        one.name
+        for one in form.fields
+        if one.wanted and one.name not in question.fields and one.name not in open_before
+    }
+    known = {**question.fields, **work.fields}
+    missing = form.missing(known, problems, work.unknown | long_unknown)
+    flags = set(work.flags)
+    if form.urgent_if_minor and has_minor(work):
+        flags.add("minor")
+    return Answer(dict(work.fields), missing, problems, tuple(sorted(flags)))

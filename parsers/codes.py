@@ -1,0 +1,374 @@
+"""Which reports and commands a text holds, and where each begins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from rapidfuzz.distance import DamerauLevenshtein
+
+from parsers.amounts import PERSONS
+from parsers.denials import Denials, report_code
+from parsers.kinds import ref
+from parsers.kinds.destination import HARBOUR
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from parsers.form import Command, Form
+    from parsers.language import Language
+    from parsers.pieces import Piece
+    from parsers.work import Work
+
+    Trial = Callable[[Form, int, int, int], Work]
+    """Read a form from pieces first..last, the code at one of them."""
+
+_BESIDE = 8
+_ONE_EDIT_FROM = 5
+_PHONE_KEYS = ("abc", "def", "ghi", "jkl", "mno", "pqrs", "tuv", "wxyz")
+_KEYBOARD = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
+_PRONOUNS = frozenset(["kami", "saya", "sy", "beta", "be", "sa", "kita", "ketong"])
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One report or command: its code and the pieces of the text that belong to it."""
+
+    code: str
+    at: int
+    """The piece that is the code, -1 where the code is only meant."""
+    first: int
+    last: int
+    """One past its last piece."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """The parts of a text, or the question it raises."""
+
+    parts: list[Part] = field(default_factory=list)
+    question: tuple[str | None, str] | None = None
+    """The code that may be meant, and the key of the reply that asks."""
+    is_quiet: bool = False
+
+
+class Planner:
+    """Finds the codes of one text."""
+
+    def __init__(
+        self, pieces: Sequence[Piece], language: Language, trial: Trial, *, officer: bool
+    ) -> None:
+        """Keep what is needed for all lines."""
+        self._pieces = pieces
+        self._language = language
+        self._trial = trial
+        self._officer = officer
+        self._plan = Plan()
+        self._denials = Denials(pieces, language, trial)
+        self._ignored: frozenset[int] = frozenset()
+
+    def plan(self) -> Plan:
+        """Return the parts in their order; no part and no question means chat."""
+        if self._settle_denial():
+            return self._plan
+        starts: list[tuple[str, int, int]] = []
+        for lo, hi in self._lines():
+            starts += self._line(lo, hi)
+            if starts and self._takes_all(starts[-1][0]):
+                break
+            if self._plan.question is not None and not starts:
+                return self._plan
+        if not starts:
+            self._without_code()
+            return self._plan
+        begins = [begin for _, _, begin in starts]
+        begins[0] = 0
+        ends = [*begins[1:], len(self._pieces)]
+        self._plan.question = None
+        self._plan.parts = [
+            Part(self._taken_over(code, begin, end), at, begin, end)
+            for (code, at, _), begin, end in zip(starts, begins, ends, strict=True)
+        ]
+        return self._plan
+
+    def _taken_over(self, code: str, first: int, last: int) -> str:
+        """Return the code that outranks one by a word in its text (`WNA ... su pulang`)."""
+        for form in self._language.forms.values():
+            for loser, domain, value in form.takes_over:
+                words = self._pieces[first:last]
+                if loser == code and any(piece.has(domain, value) for piece in words):
+                    return form.code
+        return code
+
+    def _lines(self) -> list[tuple[int, int]]:
+        begins = [i for i, piece in enumerate(self._pieces) if i == 0 or piece.begins_line]
+        return list(zip(begins, [*begins[1:], len(self._pieces)], strict=True))
+
+    def _takes_all(self, code: str) -> bool:
+        command = self._language.commands.get(code)
+        return command is not None and command.takes_text
+
+    # --- one line -----------------------------------------------------------------------------
+
+    def _line(self, lo: int, hi: int) -> list[tuple[str, int, int]]:
+        """Return the codes of a line: (code, piece of the code, first piece)."""
+        head, is_quiet, has_subject = self._head(lo, hi)
+        if head == hi:
+            return []
+        code = self._code_at_head(head, lo, hi, has_subject=has_subject)
+        if code is not None:
+            self._plan.is_quiet = self._plan.is_quiet or is_quiet
+            starts = [(code, head, lo)]
+            if code in self._language.commands:
+                return starts
+            return starts + self._further(code, head, hi)
+        for at in range(head, hi):
+            later = self._later_code(at, lo, hi)
+            if later is not None:
+                self._plan.is_quiet = self._plan.is_quiet or is_quiet
+                return [(later, at, lo), *self._further(later, at, hi)]
+        return []
+
+    def _head(self, lo: int, hi: int) -> tuple[int, bool, bool]:
+        """Skip courtesy, a quiet mark and dirt before the first word that counts."""
+        at, is_quiet, has_subject = lo, False, False
+        while at < hi:
+            piece = self._pieces[at]
+            following = self._pieces[at + 1] if at + 1 < hi else None
+            if piece.has("marks", "quiet") and following is not None and following.has("code"):
+                is_quiet = True
+            elif piece.is_number and following is not None and not following.gap:
+                pass
+            elif (
+                not piece.has("courtesy")
+                or piece.has("code")
+                or (piece.has("ordinary_code") and self._help_topic(at, hi) is not None)
+            ):
+                break
+            has_subject = piece.text in _PRONOUNS
+            at += 1
+        return at, is_quiet, has_subject
+
+    def _code_at_head(self, head: int, lo: int, hi: int, *, has_subject: bool) -> str | None:
+        piece = self._pieces[head]
+        if piece.has("code") and head not in self._ignored:
+            code = piece.value("code")
+            if self._is_allowed(code):
+                return code
+        if piece.has("ordinary_code"):
+            return self._ordinary(piece.value("ordinary_code"), head, lo, hi, has_subject)
+        if piece.is_unknown_word:
+            return self._misspelt(head, lo, hi)
+        return None
+
+    def _is_allowed(self, code: str) -> bool:
+        command = self._language.commands.get(code)
+        return command is None or not command.officer or self._officer
+
+    def _ordinary(self, code: str, head: int, lo: int, hi: int, has_subject: bool) -> str | None:  # noqa: FBT001
+        """Take an everyday word as a code beside its thing, or when nothing else is said."""
+        command = self._language.commands.get(code)
+        if command is not None:
+            return code if self._command_fits(command, head, hi) else None
+        form = self._language.forms[code]
+        if self._has_beside(form, head, lo, hi):
+            return code
+        if not has_subject and self._uses_everything(form, head, lo, hi):
+            return code
+        if form.ask_if_unsure is not None:
+            self._plan.question = (code, form.ask_if_unsure)
+        return None
+
+    def _uses_everything(self, form: Form, head: int, lo: int, hi: int) -> bool:
+        if form.denies:
+            return self._denials.stands_alone(head, lo, hi)
+        work = self._trial(form, lo, hi, head)
+        left = [p for _, p in work.free() if not (p.has("courtesy") or p.has("filler"))]
+        is_code_alone = self._pieces[head].text == form.code.lower()
+        return not left and bool(work.fields or work.problems or is_code_alone)
+
+    def _command_fits(self, command: Command, head: int, hi: int) -> bool:
+        rest = [p for p in self._pieces[head + 1 : hi] if not p.has("courtesy") and p.text != "?"]
+        if command.takes == "topic":
+            return self._help_topic(head, hi) is not None
+        if command.takes == "ref":
+            words = [p for p in rest if not p.is_number and p.text not in ref.LABELS]
+            return not words if not command.takes_text else bool(rest and rest[0].is_number)
+        return not rest
+
+    def _help_topic(self, at: int, hi: int) -> str | None:
+        """Return the code that help is asked for, an empty one for help as such."""
+        if not any(
+            "BANTU" in self._pieces[at].senses.get(d, ()) for d in ("code", "ordinary_code")
+        ):
+            return None
+        rest = [p for p in self._pieces[at + 1 : hi] if not p.has("courtesy") and p.text != "?"]
+        if not rest:
+            return "" if hi == len(self._pieces) else None
+        codes = [c for d in ("code", "ordinary_code") for c in rest[0].senses.get(d, ())]
+        topics = [code for code in codes if code in self._language.forms]
+        return topics[0] if topics and len(rest) == 1 else None
+
+    def _misspelt(self, head: int, lo: int, hi: int) -> str | None:
+        typed = self._pieces[head].text
+        for form in self._language.forms.values():
+            code = form.code.lower()
+            if not _is_slip_of(typed, code):
+                continue
+            if form.ask_if_unsure is not None:
+                self._plan.question = (form.code, form.ask_if_unsure)
+                return None
+            work = self._trial(form, lo, hi, head)
+            needed = 1 if len(code) >= _ONE_EDIT_FROM else 2
+            if len(work.fields) >= needed:
+                return form.code
+        return None
+
+    # --- codes later in a line -----------------------------------------------------------------
+
+    def _further(self, code: str, head: int, hi: int) -> list[tuple[str, int, int]]:
+        """Find a second code: the code word itself, or another form's word after a separator."""
+        found: list[tuple[str, int, int]] = []
+        for at in range(head + 1, hi):
+            piece = self._pieces[at]
+            other = self._report_code(at)
+            if other is None:
+                continue
+            current = found[-1][0] if found else code
+            is_word = piece.text == other.lower()
+            if not is_word and (other == current or not piece.is_after_border):
+                continue
+            if piece.became is None and self._has_beside(
+                self._language.forms[other], at, at + 1, self._until_next_code(at, hi)
+            ):
+                found.append((other, at, at))
+        return found
+
+    def _until_next_code(self, at: int, hi: int) -> int:
+        return next((i for i in range(at + 1, hi) if self._pieces[i].has("code")), hi)
+
+    def _later_code(self, at: int, lo: int, hi: int) -> str | None:
+        code = self._report_code(at)
+        if code is None or not self._has_beside(self._language.forms[code], at, lo, hi):
+            return None
+        return code
+
+    def _report_code(self, at: int) -> str | None:
+        return None if at in self._ignored else report_code(self._pieces[at], self._language)
+
+    def _has_beside(self, form: Form, at: int, lo: int, hi: int) -> bool:
+        """Tell whether the thing itself stands beside a code word (`lampu darurat` has none)."""
+        if self._is_denied(at):
+            return False
+        window = range(max(lo, at - _BESIDE), min(hi, at + _BESIDE + 1))
+        if any(index != at and self._is_thing(form, index) for index in window):
+            return True
+        word = self._pieces[at]
+        is_thing = any(word.has(domain, value) for domain, value in form.beside)
+        if not is_thing or word.text == form.code.lower():
+            return False
+        before = self._pieces[at - 1] if at > lo else None
+        return (before is not None and before.has("marks", "arrive")) or any(
+            self._counts_people(index) for index in window
+        )
+
+    def _is_thing(self, form: Form, index: int) -> bool:
+        piece = self._pieces[index]
+        before = self._pieces[index - 1] if index else None
+        for domain, value in form.beside:
+            if (
+                domain == "countries"
+                and not piece.senses
+                and piece.text in self._language.words.iso
+            ):
+                return True
+            if not piece.has(domain, value):
+                continue
+            if domain == "destinations" and (
+                HARBOUR in piece.senses[domain]
+                or (before is not None and before.has("marks", "at"))
+            ):
+                continue
+            return True
+        return False
+
+    def _counts_people(self, index: int) -> bool:
+        piece = self._pieces[index]
+        after = self._pieces[index + 1] if index + 1 < len(self._pieces) else None
+        return (
+            (piece.is_number or piece.has("numbers"))
+            and after is not None
+            and any(after.has("units", unit) for unit in PERSONS)
+        )
+
+    def _is_denied(self, at: int) -> bool:
+        return any(
+            self._pieces[i].has("marks", "absent") and i not in self._ignored
+            for i in range(max(0, at - 2), at)
+        )
+
+    # --- no code at all ------------------------------------------------------------------------
+
+    def _settle_denial(self) -> bool:
+        """Settle a text with NIHIL in it; true when that is all the text is."""
+        whole = len(self._pieces)
+        head, is_quiet, has_subject = self._head(0, whole)
+        if head < whole:
+            code = self._code_at_head(head, 0, whole, has_subject=has_subject)
+            if code in self._language.commands:
+                return False  # `BANTU NIHIL` asks for help
+            self._plan.question = None
+        verdict = self._denials.verdict(head)
+        self._ignored = verdict.ignored
+        if verdict.reported_at is not None:
+            self._plan.is_quiet = is_quiet
+            self._plan.parts = [Part(verdict.code, verdict.reported_at, 0, whole)]
+        elif verdict.ask is not None:
+            self._plan.question = (verdict.code, verdict.ask)
+        return verdict.is_final
+
+    def _without_code(self) -> None:
+        """Ask where a text without a code may be a report all the same."""
+        if self._plan.question is not None:
+            return
+        self._plan.question = self._denials.question_without_code()
+        head, _, _ = self._head(0, len(self._pieces))
+        if self._plan.question is None and self._leaves_without_who(head):
+            self._plan.question = (None, "ERR_RANCU")
+
+    def _leaves_without_who(self, head: int) -> bool:
+        """See `pulang 2 org`: somebody leaves, be it a guest or one of us."""
+        if head >= len(self._pieces) or not self._pieces[head].has("marks", "depart"):
+            return False
+        known = ("days", "numbers", "units", "destinations", "transport", "courtesy", "filler")
+        marks = ("goal", "done", "by", "from", "depart")
+        return all(
+            piece.is_number
+            or any(piece.has(domain) for domain in known)
+            or any(piece.has("marks", mark) for mark in marks)
+            for piece in self._pieces[head + 1 :]
+        )
+
+
+def _is_slip_of(typed: str, code: str) -> bool:
+    """One edit for a long code; for a short one a neighbouring key or a swap."""
+    if typed == code:
+        return False
+    if len(code) >= _ONE_EDIT_FROM:
+        return DamerauLevenshtein.distance(typed, code, score_cutoff=1) <= 1
+    if len(typed) != len(code):
+        return False
+    wrong = [i for i in range(len(code)) if typed[i] != code[i]]
+    if len(wrong) == 1:
+        return _are_neighbours(typed[wrong[0]], code[wrong[0]])
+    swapped = len(wrong) == 2 and wrong[1] == wrong[0] + 1  # noqa: PLR2004
+    return swapped and typed[wrong[0]] == code[wrong[1]] and typed[wrong[1]] == code[wrong[0]]
+
+
+def _are_neighbours(one: str, other: str) -> bool:
+    if any(one in key and other in key for key in _PHONE_KEYS):
+        return True
+    return any(
+        one in row and other in row and abs(row.index(one) - row.index(other)) == 1
+        for row in _KEYBOARD
+    )

@@ -1,0 +1,137 @@
+"""Filling a report: every kind reads its field, and `tidak tahu` goes where it belongs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from parsers.amounts import Role, tell_apart
+from parsers.kinds.registry import KINDS, UNKNOWN_RANK
+from parsers.tokens import TokenKind
+from parsers.work import Work
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from parsers.cleaning import Cleaned
+    from parsers.form import Field, Form
+    from parsers.language import Language
+    from parsers.pieces import Piece
+
+_ADULT = 18
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """One `tidak tahu` and where it stands."""
+
+    index: int
+    label: str | None
+
+
+def make_work(
+    original: str,
+    clean_text: Cleaned,
+    pieces: list[Piece],
+    language: Language,
+    form: Form,
+    now: datetime,
+) -> Work:
+    """Begin a report from its pieces."""
+    amounts = tell_apart(pieces, language.words.iso)
+    told_apart = frozenset(
+        index
+        for amount in amounts
+        if amount.role is not Role.PLACE
+        for index in (amount.first, amount.index)
+    )
+    return Work(original, clean_text, pieces, language, form, now, amounts, told_apart)
+
+
+def read_fields(work: Work, fields: Sequence[Field]) -> None:
+    """Let each kind read its field, the surest first."""
+    ranked = sorted(((KINDS[one.kind], one) for one in fields), key=lambda pair: pair[0].rank)
+    for kind, one in ranked:
+        if kind.rank < UNKNOWN_RANK:
+            kind.read(work, one)
+    _give_unknowns(work, fields)
+    for kind, one in ranked:
+        if kind.last_resort is not None and one.wanted and not work.is_settled(one.name):
+            kind.last_resort(work, one)
+    for kind, one in ranked:
+        if kind.rank > UNKNOWN_RANK:
+            kind.read(work, one)
+
+
+def settle_unknown(work: Work, one: Field) -> None:
+    """Put down that the sender does not know one field."""
+    value = KINDS[one.kind].value_when_unknown
+    if value is None:
+        work.unknown.add(one.name)
+    else:
+        work.fields[one.name] = value
+
+
+def _give_unknowns(work: Work, fields: Sequence[Field]) -> None:
+    """Give each `tidak tahu` to a wanted field: the one it names, else the next in its order."""
+    said = [
+        _Said(i, _label_of(work, i)) for i, piece in work.free() if _says_unknown(work, i, piece)
+    ]
+    if not said:
+        return
+    order = {one.name: position for position, one in enumerate(fields)}
+    for one in said:
+        still = [f for f in fields if f.may_be_unknown and f.wanted and not work.is_settled(f.name)]
+        if work.shares:
+            still = [f for f in still if f.kind not in ("country", "count")]
+        if not still:
+            return
+        named = next((f for f in still if f.name == one.label), None)
+        behind = max(
+            (order[p.became] for p in work.pieces[: one.index] if p.became in order), default=-1
+        )
+        after = next((f for f in still if order[f.name] > behind), still[0])
+        chosen = named or (still[0] if len(said) >= len(still) else after)
+        settle_unknown(work, chosen)
+        work.take(chosen.name, one.index)
+        label = work.after(one.index)
+        if label is not None and label.has("labels", chosen.name):
+            work.take(chosen.name, one.index + 1)
+
+
+def _says_unknown(work: Work, index: int, piece: Piece) -> bool:
+    if piece.kind is TokenKind.NOTHING:
+        return True
+    if not piece.has("unknown"):
+        return False
+    after = work.after(index)
+    return piece.text != "?" or (bool(piece.gap) and (after is None or after.is_after_border))
+
+
+def _label_of(work: Work, index: int) -> str | None:
+    for neighbour in (work.before(index), work.after(index)):
+        if neighbour is not None and neighbour.has("labels") and not neighbour.has("filler"):
+            return neighbour.value("labels")
+    return None
+
+
+def has_minor(work: Work) -> bool:
+    """Tell whether somebody under age is among them."""
+    for amount in work.amounts:
+        if amount.role is Role.AGE and amount.value is not None and 0 < amount.value < _ADULT:
+            return True
+    for index, piece in enumerate(work.pieces):
+        if piece.has("marks", "minor"):
+            before = work.before(index)
+            denied = before is not None and (
+                before.has("marks", "not") or before.has("marks", "absent")
+            )
+            if not denied:
+                return True
+    return False
+
+
+def is_trivial(piece: Piece) -> bool:
+    """Tell whether a piece is courtesy or carries nothing by itself."""
+    return piece.has("courtesy") or piece.has("filler") or piece.text == "?"

@@ -1,0 +1,310 @@
+"""Report forms and commands: what a code asks for, read from its file and checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from parsers.segments import is_plain_gsm7
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+    from datetime import datetime
+
+    from parsers.datafiles import Source
+    from parsers.items import Problem
+
+URGENCIES: Final = ("info", "biasa", "sedang", "mendesak")
+FIRST_STATES: Final = ("received", "closed")
+LANGUAGES: Final = ("id", "en")
+
+_Value = TypeVar("_Value")
+
+_FORM_KEYS = frozenset(
+    [
+        "code",
+        "order",
+        "title",
+        "example",
+        "urgency",
+        "urgent_within_days",
+        "urgent_if_minor",
+        "holds_draft",
+        "bare_is_draft",
+        "first_state",
+        "beside",
+        "denies",
+        "enough",
+        "takes_over",
+        "ask_if_unsure",
+        "aliases",
+        "ordinary_aliases",
+        "replies",
+        "fields",
+    ]
+)
+_FIELD_KEYS = frozenset(["name", "kind", "label", "wanted", "may_be_unknown", "ask", "limits"])
+_REPLY_KEYS = frozenset(["ok", "incomplete", "help"])
+_COMMAND_KEYS = frozenset(
+    ["code", "title", "takes", "takes_text", "aliases", "ordinary_aliases", "officer"]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One piece of a report: its name, how it is read, and the question for it alone."""
+
+    name: str
+    kind: str
+    label: Mapping[str, str]
+    wanted: bool = False
+    may_be_unknown: bool = False
+    ask: str | None = None
+    limits: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Replies:
+    """The keys of a form's own texts."""
+
+    ok: str = "OK_LAPORAN"
+    incomplete: str = "ERR_KURANG"
+    help: str = "BANTU_LAPORAN"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A report code and the fields it has."""
+
+    code: str
+    order: int
+    title: Mapping[str, str]
+    example: str
+    urgency: str
+    fields: tuple[Field, ...]
+    holds_draft: bool = False
+    bare_is_draft: bool = True
+    """The code alone waits for more; false for a form whose bare code is an alarm."""
+    first_state: str = "received"
+    urgent_within_days: int | None = None
+    urgent_if_minor: bool = False
+    beside: tuple[tuple[str, str], ...] = ()
+    enough: tuple[str, ...] = ()
+    """Fields of which each alone makes a whole report; nothing else is missing then."""
+    takes_over: tuple[tuple[str, str, str], ...] = ()
+    """Other codes' reports that are this one when such a word is in them: code, domain, value."""
+    denies: bool = False
+    """It says that there is nothing, so it contradicts what it stands beside."""
+    ask_if_unsure: str | None = None
+    """The reply that asks whether an everyday word was meant as this report."""
+    aliases: tuple[str, ...] = ()
+    ordinary_aliases: tuple[str, ...] = ()
+    replies: Replies = Replies()
+
+    @property
+    def never_waits(self) -> bool:
+        """Say whether a report is stored and answered at once, whatever it lacks."""
+        return not self.holds_draft and not self.denies
+
+    def field(self, name: str) -> Field | None:
+        """Return a field by its name."""
+        return next((one for one in self.fields if one.name == name), None)
+
+    def missing(
+        self,
+        fields: Mapping[str, int | str],
+        problems: Iterable[Problem],
+        known_unknown: Collection[str] = (),
+    ) -> tuple[str, ...]:
+        """Name the wanted fields that are neither there, nor a problem, nor said to be unknown."""
+        if any(name in fields for name in self.enough):
+            return ()
+        settled = {*fields, *known_unknown, *(problem.field for problem in problems)}
+        return tuple(f.name for f in self.fields if f.wanted and f.name not in settled)
+
+    def urgency_of(
+        self,
+        fields: Mapping[str, int | str],
+        flags: Collection[str],
+        now: datetime,
+        *,
+        begun: bool = False,
+    ) -> str:
+        """Return how urgent a report is; `begun`: the departure was said to have happened."""
+        if self.urgent_if_minor and "minor" in flags:
+            return URGENCIES[-1]
+        if self.urgent_within_days is None:
+            return self.urgency
+        departure = fields.get("event_date")
+        if isinstance(departure, str):
+            latest = now.date() + timedelta(days=self.urgent_within_days)
+            begun = begun or date.fromisoformat(departure) <= latest
+        return URGENCIES[-1] if begun else self.urgency
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What a sender may ask for besides reporting."""
+
+    code: str
+    title: Mapping[str, str]
+    takes: str
+    takes_text: bool
+    aliases: tuple[str, ...] = ()
+    ordinary_aliases: tuple[str, ...] = ()
+    officer: bool = False
+
+
+def read_form(source: Source, kinds: Collection[str]) -> Form:
+    """Read a form's file; raise DataError where it is wrong."""
+    raw = source.toml()
+    _no_strange_keys(source, raw, _FORM_KEYS)
+    replies = raw.get("replies", {})
+    _no_strange_keys(source, replies, _REPLY_KEYS)
+    fields = raw.get("fields", [])
+    if not isinstance(fields, list):
+        raise source.wrong("fields", "fields is no list", "Begin each field with [[fields]].")
+    form = Form(
+        code=_code(source, raw),
+        order=_typed(source, raw, "order", int),
+        title=_titles(source, raw, "title"),
+        example=_typed(source, raw, "example", str),
+        urgency=_one_of(source, raw, "urgency", URGENCIES),
+        fields=tuple(_fields(source, fields, kinds)),
+        holds_draft=_typed(source, raw, "holds_draft", bool),
+        bare_is_draft=raw.get("bare_is_draft", True) is True,
+        first_state=_one_of(source, raw, "first_state", FIRST_STATES),
+        urgent_within_days=raw.get("urgent_within_days"),
+        urgent_if_minor=raw.get("urgent_if_minor", False) is True,
+        beside=tuple(_sense(words) for words in raw.get("beside", [])),
+        enough=_words(source, raw, "enough"),
+        takes_over=tuple(_takes_over(source, raw.get("takes_over", {}))),
+        denies=raw.get("denies", False) is True,
+        ask_if_unsure=raw.get("ask_if_unsure"),
+        aliases=_words(source, raw, "aliases"),
+        ordinary_aliases=_words(source, raw, "ordinary_aliases"),
+        replies=Replies(**{key: str(value) for key, value in replies.items()}),
+    )
+    if form.holds_draft and not any(one.wanted for one in form.fields):
+        raise source.wrong(
+            "holds_draft", "a draft waits for a wanted field, and there is none", "Write false."
+        )
+    return form
+
+
+def read_commands(source: Source) -> list[Command]:
+    """Read a file of commands; raise DataError where it is wrong."""
+    raw = source.toml()
+    _no_strange_keys(source, raw, frozenset(["commands"]))
+    commands: list[Command] = []
+    for entry in raw.get("commands", []):
+        _no_strange_keys(source, entry, _COMMAND_KEYS)
+        commands.append(
+            Command(
+                code=_code(source, entry),
+                title=_titles(source, entry, "title"),
+                takes=_one_of(source, entry, "takes", ("ref", "topic", "nothing")),
+                takes_text=_typed(source, entry, "takes_text", bool),
+                aliases=_words(source, entry, "aliases"),
+                ordinary_aliases=_words(source, entry, "ordinary_aliases"),
+                officer=entry.get("officer", False) is True,
+            )
+        )
+    return commands
+
+
+def _fields(source: Source, entries: list[Any], kinds: Collection[str]) -> Iterable[Field]:
+    line = 0
+    seen: set[str] = set()
+    for entry in entries:
+        line = source.line_of("[[fields]]", after=line)
+        _no_strange_keys(source, entry, _FIELD_KEYS)
+        name = _typed(source, entry, "name", str, line)
+        kind = _typed(source, entry, "kind", str, line)
+        if kind not in kinds:
+            known = ", ".join(sorted(kinds))
+            raise source.wrong(f'"{kind}"', f"unknown kind {kind!r}", f"Use one of {known}.")
+        if name in seen:
+            raise source.wrong(line, f"the field {name!r} is there twice", "Delete one.")
+        seen.add(name)
+        wanted = entry.get("wanted", False) is True
+        ask = entry.get("ask")
+        if wanted and not isinstance(ask, str):
+            raise source.wrong(
+                line, f"the field {name!r} is wanted and has no ask", "Name the reply that asks."
+            )
+        yield Field(
+            name=name,
+            kind=kind,
+            label=_titles(source, entry, "label", line),
+            wanted=wanted,
+            may_be_unknown=entry.get("may_be_unknown", False) is True,
+            ask=ask,
+            limits=entry.get("limits", {}),
+        )
+
+
+def _no_strange_keys(source: Source, raw: Mapping[str, Any], known: frozenset[str]) -> None:
+    for key in raw:
+        if key not in known:
+            raise source.wrong(key, f"unknown key {key!r}", f"Known: {', '.join(sorted(known))}.")
+
+
+def _typed(
+    source: Source, raw: Mapping[str, Any], key: str, kind: type[_Value], line: int | str = 1
+) -> _Value:
+    value = raw.get(key)
+    if not isinstance(value, kind):
+        where = line if key not in raw else source.line_of(key)
+        raise source.wrong(where, f"{key} is missing or no {kind.__name__}", f"Write {key} = ...")
+    return value
+
+
+def _code(source: Source, raw: Mapping[str, Any]) -> str:
+    code = _typed(source, raw, "code", str)
+    if not (code.isascii() and code.isalpha() and code.isupper()):
+        raise source.wrong("code", f"{code!r} is no code", "Write it in capital letters.")
+    return code
+
+
+def _one_of(source: Source, raw: Mapping[str, Any], key: str, allowed: tuple[str, ...]) -> str:
+    value = _typed(source, raw, key, str)
+    if value not in allowed:
+        raise source.wrong(key, f"{key} is {value!r}", f"Use one of {', '.join(allowed)}.")
+    return value
+
+
+def _titles(
+    source: Source, raw: Mapping[str, Any], key: str, line: int | str = 1
+) -> Mapping[str, str]:
+    titles = _typed(source, raw, key, dict, line)
+    for language in LANGUAGES:
+        title = titles.get(language)
+        if not isinstance(title, str) or not title:
+            raise source.wrong(line, f"{key} has no {language}", "Write it in id and en.")
+        if not is_plain_gsm7(title):
+            raise source.wrong(
+                title, f"{key} {title!r} is not plain GSM-7", "Write it without special characters."
+            )
+    return {language: titles[language] for language in LANGUAGES}
+
+
+def _words(source: Source, raw: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    words = raw.get(key, [])
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise source.wrong(key, f"{key} is no list of words", 'Write ["one", "two"].')
+    return tuple(words)
+
+
+def _takes_over(source: Source, raw: Any) -> Iterable[tuple[str, str, str]]:  # noqa: ANN401
+    if not isinstance(raw, dict):
+        raise source.wrong("takes_over", "takes_over is no table", 'Write { WNA = ["marks:x"] }.')
+    for code, senses in raw.items():
+        for words in senses:
+            yield (code, *_sense(words))
+
+
+def _sense(words: str) -> tuple[str, str]:
+    domain, _, value = words.partition(":")
+    return domain, value

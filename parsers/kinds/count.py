@@ -1,0 +1,121 @@
+"""How many people: one number that is sure, or a problem. Never a guess."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from parsers.amounts import Amount, Role
+from parsers.items import Reason
+from parsers.tokens import TokenKind
+from parsers.work import CODE
+
+if TYPE_CHECKING:
+    from parsers.form import Field
+    from parsers.work import Work
+
+_CLOCK = re.compile(r"[0-2]\d\.[0-5]\d")
+_PARTS = ("male", "female", "child")
+
+
+def read(work: Work, field: Field) -> None:
+    """Find the total, or add up a split by sex where no total is told."""
+    if work.shares:
+        return
+    people = [
+        amount
+        for amount in work.amounts
+        if amount.role is Role.PEOPLE and work.pieces[amount.index].became is None
+    ]
+    people = [amount for amount in people if not _is_stray_zero(work, amount, people)]
+    parts = [amount for amount in people if amount.unit in _PARTS]
+    totals = [amount for amount in people if amount not in parts]
+    best = max((amount.sure for amount in totals), default=-1)
+    if best < 1 and parts:
+        totals = []
+    elif best >= 1:
+        totals = [amount for amount in totals if amount.sure >= 1]
+        clear = any(amount.value is not None for amount in totals)
+        totals = [one for one in totals if not (clear and _may_be_other(work, one, best))]
+    if totals:
+        _settle_total(work, field, totals)
+        _take_parts(work, field, parts)
+    elif parts:
+        _settle_parts(work, field, parts)
+    else:
+        _lone_letter(work, field)
+
+
+def _settle_total(work: Work, field: Field, totals: list[Amount]) -> None:
+    for amount in totals:
+        work.take(field.name, *range(amount.first, amount.last + 1))
+    bad = [amount for amount in totals if amount.value is None or amount.minus]
+    values = list(dict.fromkeys(amount.value for amount in totals if amount.value is not None))
+    if bad:
+        reason = Reason.OUT_OF_RANGE if bad[0].minus else Reason.UNCLEAR
+        sign = "-" if bad[0].minus else ""
+        work.report_problem(field.name, sign + work.given(bad[0].index), reason)
+    elif len(values) > 1:
+        given = " ".join(work.given(amount.index) for amount in totals)
+        work.report_problem(field.name, given, Reason.CONTRADICTION)
+    else:
+        _settle(work, field, values[0], totals[0])
+
+
+def _settle_parts(work: Work, field: Field, parts: list[Amount]) -> None:
+    for amount in parts:
+        work.take(field.name, *range(amount.first, amount.last + 1))
+    if any(amount.value is None or amount.minus for amount in parts):
+        work.report_problem(field.name, work.given(parts[0].index), Reason.UNCLEAR)
+        return
+    _settle(work, field, sum(amount.value or 0 for amount in parts), parts[0])
+
+
+def _settle(work: Work, field: Field, value: int, amount: Amount) -> None:
+    low, high = field.limits.get("min", 1), field.limits.get("max", 200)
+    if value == 0 and field.limits.get("zero_means"):
+        work.is_zero = True
+    if not low <= value <= high:
+        work.report_problem(field.name, work.given(amount.index), Reason.OUT_OF_RANGE)
+        return
+    work.fields[field.name] = value
+    if work.pieces[amount.first].has("approximate"):
+        work.flags.add("approximate")
+
+
+def _take_parts(work: Work, field: Field, parts: list[Amount]) -> None:
+    """Take a split by sex beside a total: it says nothing new."""
+    for amount in parts:
+        if amount.unit != "child":
+            work.take(field.name, *range(amount.first, amount.last + 1))
+
+
+def _may_be_other(work: Work, amount: Amount, best: int) -> bool:
+    """Tell whether an unclear number beside a clear count is a time of day, or far less sure."""
+    if amount.value is not None:
+        return False
+    return amount.sure < best or _CLOCK.fullmatch(work.pieces[amount.index].text) is not None
+
+
+def _is_stray_zero(work: Work, amount: Amount, people: list[Amount]) -> bool:
+    """Tell a zero glued to a word beside a real count: dirt from a keyboard of another script."""
+    if amount.value != 0 or amount.unit or all(one is amount for one in people):
+        return False
+    after = work.after(amount.index)
+    return after is not None and not after.gap
+
+
+def _lone_letter(work: Work, field: Field) -> None:
+    """Read `l` or `O` as a digit where a whole field or a people unit leaves nothing else."""
+    for index, piece in work.free():
+        if piece.kind is not TokenKind.WORD or piece.text not in ("l", "i", "o"):
+            continue
+        after = work.after(index)
+        counted = after is not None and after.has("units", "people") and not after.begins_field
+        begins = piece.begins_field or (index > 0 and work.pieces[index - 1].became == CODE)
+        whole = begins and (after is None or after.begins_field or not piece.begins_field)
+        if counted or whole:
+            work.take(field.name, index)
+            amount = Amount(Role.PEOPLE, index, index, index, 0 if piece.text == "o" else 1)
+            _settle(work, field, amount.value or 0, amount)
+            return

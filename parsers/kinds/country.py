@@ -1,0 +1,193 @@
+"""A foreigner's nationality: named, by ISO code, misspelt, vague or not recognised."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from parsers.amounts import Role
+from parsers.items import Reason
+from parsers.kinds.place import reach
+from parsers.tokens import TokenKind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from parsers.form import Field
+    from parsers.pieces import Piece
+    from parsers.work import Work
+
+OWN = "ID"
+NOT_KNOWN = "XX"
+_MOST_OPTIONS = 2
+_NEAR_CODE = 4
+# A word with only these meanings is free to be an ISO code or a misspelt country.
+_NO_MATTER = frozenset(["destinations", "transport", "roman"])
+
+
+def read(work: Work, field: Field) -> None:
+    """Find the nationality; two with a count each become shares of the report."""
+    found = _named(work) or _by_code(work) or _repaired(work, field)
+    if not found or work.is_settled(field.name):
+        _vague(work, field)
+        return
+    foreign = [(index, values) for index, values in found if OWN not in values]
+    if not foreign:
+        work.is_own_citizen = True
+        work.take(field.name, *(index for index, _ in found))
+        return
+    sure = [(index, values) for index, values in foreign if len(values) == 1]
+    distinct = list(dict.fromkeys(values[0] for _, values in sure))
+    if not sure:
+        index, values = foreign[0]
+        longer = _longer_name(work, index)
+        if longer is not None:
+            work.fields[field.name] = longer
+            work.take(field.name, index, index + 1)
+            return
+        _ambiguous(work, field, [index], values)
+    elif len(distinct) == 1:
+        work.fields[field.name] = distinct[0]
+        work.take(field.name, *(index for index, _ in sure))
+    elif not _shared(work, field, sure):
+        _ambiguous(work, field, [index for index, _ in sure], tuple(distinct))
+
+
+def name_unknown_word(work: Work, field: Field) -> None:
+    """Call the first left-over word in a country's place an unknown country."""
+    in_place = _places(work)
+    for index, piece in work.free():
+        if not piece.is_unknown_word or index in in_place or len(piece.text) < 2:  # noqa: PLR2004
+            continue
+        if index <= _NEAR_CODE or _is_alone(work, index):
+            work.report_problem(field.name, work.given(index), Reason.UNKNOWN)
+            work.take(field.name, index)
+            return
+
+
+def _named(work: Work) -> list[tuple[int, tuple[str, ...]]]:
+    found = [
+        (index, piece.senses["countries"])
+        for index, piece in work.free()
+        if piece.has("countries") and not _is_denied(work, index)
+    ]
+    in_place = _places(work)
+    outside = [one for one in found if one[0] not in in_place]
+    return outside or found
+
+
+def _by_code(work: Work) -> list[tuple[int, tuple[str, ...]]]:
+    iso, in_place = work.language.words.iso, _places(work)
+    return [
+        (index, (iso[piece.text],))
+        for index, piece in work.free()
+        if piece.text in iso and _is_free_word(piece) and index not in in_place
+    ]
+
+
+def _repaired(work: Work, field: Field) -> list[tuple[int, tuple[str, ...]]]:
+    in_place = _places(work)
+    for index, piece in work.free():
+        if index in in_place or piece.kind is not TokenKind.WORD:
+            continue
+        for last, typed in _spellings(work, index):
+            values = work.language.words.near(typed, "countries")
+            if not values:
+                continue
+            indexes = list(range(index, last + 1))
+            if len(values) > 1:
+                _ambiguous(work, field, indexes, values)
+                return []
+            work.take(field.name, *indexes)
+            return [(index, values)]
+    return []
+
+
+def _longer_name(work: Work, index: int) -> str | None:
+    """See through `korea slatan`: an ambiguous word may be half of a misspelt name."""
+    for last, typed in _spellings(work, index):
+        values = work.language.words.near(typed, "countries") if last > index else ()
+        if len(values) == 1:
+            return values[0]
+    return None
+
+
+def _spellings(work: Work, index: int) -> list[tuple[int, str]]:
+    """List what may be a misspelt name: two words, one of them unknown to us, or one."""
+    piece, after = work.pieces[index], work.after(index)
+    spellings: list[tuple[int, str]] = []
+    if after is not None and not after.is_after_border and after.kind is TokenKind.WORD:
+        either = piece.is_unknown_word or after.is_unknown_word
+        other = after.is_unknown_word or (piece.is_unknown_word and after.has("ordinary"))
+        if either and other and not after.has("purposes") and not piece.has("purposes"):
+            spellings.append((index + 1, f"{piece.text} {after.text}"))
+    if _is_free_word(piece):
+        spellings.append((index, piece.text))
+    return spellings
+
+
+def _vague(work: Work, field: Field) -> None:
+    vague = [i for i, piece in enumerate(work.pieces) if piece.has("vague_country")]
+    if vague and not work.is_settled(field.name):
+        work.fields[field.name] = NOT_KNOWN
+        work.take(field.name, *vague)
+
+
+def _ambiguous(work: Work, field: Field, indexes: list[int], values: tuple[str, ...]) -> None:
+    given = " ".join(work.given(index) for index in indexes)
+    work.report_problem(field.name, given, Reason.AMBIGUOUS, values[:_MOST_OPTIONS])
+    work.take(field.name, *indexes)
+
+
+def _shared(work: Work, field: Field, sure: Sequence[tuple[int, tuple[str, ...]]]) -> bool:
+    """Give each country the count beside it, where each has one."""
+    counts = [
+        amount
+        for amount in work.amounts
+        if amount.role is Role.PEOPLE and amount.unit not in ("male", "female", "child")
+    ]
+    if len(counts) != len(sure) or any(
+        amount.value is None or amount.minus or not 0 < amount.value <= 200  # noqa: PLR2004
+        for amount in counts
+    ):
+        return False
+    turns = sorted(
+        [(index, alpha2) for index, (alpha2, *_) in sure] + [(a.index, "") for a in counts]
+    )
+    pairs = list(zip(turns[::2], turns[1::2], strict=True))
+    if any(bool(one[1]) == bool(other[1]) for one, other in pairs):
+        return False
+    numbers = {amount.index: amount for amount in counts}
+    for one, other in pairs:
+        (index, alpha2), (at, _) = (one, other) if one[1] else (other, one)
+        work.shares.append((alpha2, numbers[at].value or 0))
+        work.take(field.name, index)
+        work.take(work.name_of("count"), *range(numbers[at].first, numbers[at].last + 1))
+    return True
+
+
+def _is_denied(work: Work, index: int) -> bool:
+    """Tell a country that is a goal (`ke`), a way (`lewat`) or not meant (`bukan`)."""
+    before = work.before(index)
+    if before is None or work.pieces[index].begins_field:
+        return False
+    if before.has("marks", "goal"):
+        return not before.has("labels", "purpose")
+    return before.text in ("bukan", "bkn") or before.has("marks", "via")
+
+
+def _is_free_word(piece: Piece) -> bool:
+    return piece.kind is TokenKind.WORD and piece.senses.keys() <= _NO_MATTER
+
+
+def _is_alone(work: Work, index: int) -> bool:
+    after = work.after(index)
+    begins = work.pieces[index].is_after_border
+    return begins and (after is None or after.is_after_border)
+
+
+def _places(work: Work) -> set[int]:
+    inside: set[int] = set()
+    for index, piece in enumerate(work.pieces):
+        if index not in inside and (piece.has("places") or piece.has("marks", "at")):
+            inside |= set(range(index, reach(work, index) + 1))
+    return inside

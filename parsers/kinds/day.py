@@ -1,0 +1,171 @@
+"""On which day: a date, or a word for a day, in the village's own calendar."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+from parsers.amounts import Amount, Role
+from parsers.items import Reason
+from parsers.tokens import TokenKind
+
+if TYPE_CHECKING:
+    from parsers.form import Field
+    from parsers.work import Work
+
+_YEARS_AROUND = 5
+_GROUPS = re.compile(r"\d+")
+_CENTURY = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A date as it was written; a part that was not is None."""
+
+    day: int
+    month: int | None
+    year: int | None
+
+
+def read(work: Work, field: Field) -> None:
+    """Take a written date before a word for a day."""
+    _note_departure(work, field)
+    for amount in work.amounts:
+        if amount.role is Role.DATE:
+            work.take(field.name, *range(amount.first, amount.last + 1))
+            _settle(work, field, amount)
+            return
+    _by_word(work, field)
+
+
+def _by_word(work: Work, field: Field) -> None:
+    named = [
+        (int(piece.value("days")), index)
+        for index, piece in work.free()
+        if piece.has("days") and not _is_without_day(work, index)
+    ]
+    if not named:
+        if _leaves(field) and any(piece.has("marks", "on_the_way") for _, piece in work.free()):
+            work.begun = True
+        return
+    if _leaves(field):
+        ahead = [one for one in named if one[0] > 0]
+        offset, index = min(ahead) if ahead else max(named)
+        work.begun = work.begun or offset < 0
+    else:
+        offset, index = named[0]
+    work.fields[field.name] = (work.today + timedelta(days=offset)).isoformat()
+    work.take(field.name, index)
+
+
+def _is_without_day(work: Work, index: int) -> bool:
+    """`tadi` alone means today only where nothing follows it that says otherwise."""
+    after = work.after(index)
+    return after is not None and after.has("marks", "not") and not after.is_after_border
+
+
+def _note_departure(work: Work, field: Field) -> None:
+    """See `sudah berangkat`: the departure has happened."""
+    if not _leaves(field):
+        return
+    for index, piece in enumerate(work.pieces):
+        before = work.before(index)
+        if piece.has("marks", "urgent"):
+            work.begun = True
+        if piece.has("marks", "moved") and before is not None and before.has("marks", "done"):
+            work.begun = True
+
+
+def _settle(work: Work, field: Field, amount: Amount) -> None:
+    given = work.given(amount.index, amount.last)
+    written = _written(work, amount)
+    if written is None:
+        work.report_problem(field.name, given, Reason.UNCLEAR)
+        return
+    when = _resolve(work, field, written)
+    if when is None:
+        work.report_problem(field.name, given, Reason.IMPOSSIBLE)
+        return
+    ahead = field.limits.get("max_ahead")
+    too_far = ahead is not None and written.year is None and (when - work.today).days > ahead
+    if too_far or abs(when.year - work.today.year) > _YEARS_AROUND:
+        work.report_problem(field.name, given, Reason.UNCLEAR)
+        return
+    work.fields[field.name] = when.isoformat()
+
+
+def _written(work: Work, amount: Amount) -> _Written | None:
+    """Take the parts of a date from the pieces it was written in."""
+    piece = work.pieces[amount.index]
+    numbers = [int(group) for group in _GROUPS.findall(piece.text)]
+    if piece.kind in (TokenKind.DATE, TokenKind.RANGE, TokenKind.DECIMAL):
+        return _from_parts(numbers, is_iso=len(piece.text.split("-", maxsplit=1)[0]) == 4)  # noqa: PLR2004
+    if piece.kind is not TokenKind.NUMBER:
+        return None
+    text = piece.text
+    after = work.after(amount.index)
+    if after is not None and after.has("months") and amount.last > amount.index:
+        year = work.pieces[amount.last].text if amount.last > amount.index + 1 else None
+        return _Written(int(text), int(after.value("months")), int(year) if year else None)
+    if len(text) <= 2:  # noqa: PLR2004
+        return _Written(int(text), None, None)
+    parts = {
+        4: (text[:2], text[2:]),
+        6: (text[:2], text[2:4], text[4:]),
+        8: (text[:2], text[2:4], text[4:]),
+    }
+    found = parts.get(len(text))
+    return _from_parts([int(part) for part in found], is_iso=False) if found else None
+
+
+def _from_parts(numbers: list[int], *, is_iso: bool) -> _Written | None:
+    if len(numbers) == 2:  # noqa: PLR2004
+        return _Written(numbers[0], numbers[1], None)
+    if len(numbers) != 3:  # noqa: PLR2004
+        return None
+    day, month, year = numbers[::-1] if is_iso else numbers
+    return _Written(day, month, year if year >= 100 else _CENTURY + year)  # noqa: PLR2004
+
+
+def _resolve(work: Work, field: Field, written: _Written) -> date | None:
+    """Return the day that is meant; None when there is no such day."""
+    today = work.today
+    wants_next = _leaves(field) and not work.begun
+    if written.month is None:
+        return _day_of_month(today, written.day, wants_next=wants_next)
+    if written.year is not None:
+        return _date(written.year, written.month, written.day)
+    this_year = (written.month, written.day)
+    now = (today.month, today.day)
+    year = today.year
+    if wants_next and this_year < now:
+        year += 1
+    elif not wants_next and this_year > now:
+        year -= 1
+    return _date(year, written.month, written.day)
+
+
+def _day_of_month(today: date, day: int, *, wants_next: bool) -> date | None:
+    """Return the next or the latest such day; a short month is passed over."""
+    step = 1 if wants_next else -1
+    year, month = today.year, today.month
+    for _ in range(3):
+        found = _date(year, month, day)
+        if found is not None and (found >= today if wants_next else found <= today):
+            return found
+        month += step
+        year, month = year + (month - 1) // 12, (month - 1) % 12 + 1
+    return None
+
+
+def _date(year: int, month: int, day: int) -> date | None:
+    try:
+        return date(year, month, day)
+    except ValueError:
+        return None
+
+
+def _leaves(field: Field) -> bool:
+    return field.limits.get("direction") == "future"

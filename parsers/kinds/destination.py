@@ -1,0 +1,97 @@
+"""Where our own people are taken: the last place named as a goal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from parsers.items import Reason
+from parsers.tokens import TokenKind
+
+if TYPE_CHECKING:
+    from parsers.form import Field
+    from parsers.work import Work
+
+HARBOUR = "Kupang"
+"""Everybody passes through it, so it is the goal only when nothing farther is named."""
+
+_NEAR_CODE = 4
+
+
+def read(work: Work, field: Field) -> None:
+    """Choose among all places named; the ways to it stay in the note."""
+    goals, bare = _named(work)
+    for candidates in (goals[::-1], bare):
+        farther = [one for one in candidates if one[1] != HARBOUR]
+        for index, name in farther[:1]:
+            _settle(work, field, index, name)
+            return
+    if _by_code(work, field) or _repaired(work, field):
+        return
+    for index, name in (goals + bare)[:1]:
+        _settle(work, field, index, name)
+
+
+def _named(work: Work) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
+    goals: list[tuple[int, str]] = []
+    bare: list[tuple[int, str]] = []
+    for index, piece in work.free():
+        if not piece.has("destinations") or piece.has("transport"):
+            continue
+        if _is_goal(work, index):
+            goals.append((index, piece.value("destinations")))
+        elif not _is_way(work, index):
+            bare.append((index, piece.value("destinations")))
+    return goals, bare
+
+
+def _is_goal(work: Work, index: int) -> bool:
+    before = work.before(index)
+    return before is not None and (
+        before.has("marks", "goal") or before.has("labels", "destination")
+    )
+
+
+def _is_way(work: Work, index: int) -> bool:
+    before = work.before(index)
+    if before is None or work.pieces[index].begins_field:
+        return False
+    return any(
+        before.has("marks", mark) for mark in ("from", "via", "stop", "at")
+    ) or before.text in (
+        "bukan",
+        "bkn",
+    )
+
+
+def _by_code(work: Work, field: Field) -> bool:
+    iso = work.language.words.iso
+    for index, piece in work.free():
+        if piece.text in iso and piece.is_unknown_word and not _is_way(work, index):
+            name = work.language.country_name(iso[piece.text])
+            _settle(work, field, index, name)
+            return True
+    return False
+
+
+def _repaired(work: Work, field: Field) -> bool:
+    for index, piece in work.free():
+        if piece.kind is not TokenKind.WORD or not piece.is_unknown_word:
+            continue
+        after = work.after(index)
+        alone = piece.is_after_border and (after is None or after.is_after_border)
+        if not (_is_goal(work, index) or alone or index <= _NEAR_CODE) or _is_way(work, index):
+            continue
+        values = work.language.words.near(piece.text, "destinations")
+        if len(values) == 1:
+            _settle(work, field, index, values[0])
+            return True
+        if values:
+            work.report_problem(field.name, work.given(index), Reason.AMBIGUOUS, values[:2])
+            work.take(field.name, index)
+            return True
+    return False
+
+
+def _settle(work: Work, field: Field, index: int, name: str) -> None:
+    work.fields[field.name] = name
+    work.take(field.name, index)

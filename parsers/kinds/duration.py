@@ -1,0 +1,28 @@
+"""How long a guest means to stay, in days. Time that has passed is not a stay."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from parsers.amounts import Role
+
+if TYPE_CHECKING:
+    from parsers.form import Field
+    from parsers.work import Work
+
+
+def read(work: Work, field: Field) -> None:
+    """Take the first stay that is told; a number of days, or one word for it."""
+    low, high = field.limits.get("min", 1), field.limits.get("max", 730)
+    for amount in work.amounts:
+        if amount.role is Role.STAY and amount.value is not None and low <= amount.value <= high:
+            work.fields[field.name] = amount.value
+            work.take(field.name, *range(amount.first, amount.last + 1))
+            return
+    for index, piece in work.free():
+        if piece.has("durations"):
+            before = work.before(index)
+            if before is None or not (before.has("marks", "done") or before.has("marks", "from")):
+                work.fields[field.name] = int(piece.value("durations"))
+                work.take(field.name, index)
+                return

@@ -1,0 +1,118 @@
+"""Where: from a word for a place to the end of its field."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from parsers.tokens import TokenKind
+
+if TYPE_CHECKING:
+    from parsers.form import Field
+    from parsers.pieces import Piece
+    from parsers.work import Work
+
+_LONGEST_BARE = 4
+_LONGEST = 16
+_NO_MATTER = frozenset(["ordinary", "destinations"])
+_ENDS = ("goal", "from", "done", "by", "via", "stop", "not", "absent")
+_STRUCTURE = ("country", "purpose")
+"""A field without a place word is a place only when these kinds have been read before it."""
+
+
+def read(work: Work, field: Field) -> None:
+    """Take the words from a place word on; else a whole field that nothing else has claimed."""
+    span = _after_place_word(work) or _bare_field(work)
+    if span is None:
+        return
+    first, last = span
+    work.fields[field.name] = work.typed(first, last)
+    for index in range(first, last + 1):
+        work.pieces[index].became = work.pieces[index].became or field.name
+    work.take(field.name, first)
+    before = work.before(first)
+    if before is not None and before.has("marks", "at") and before.became is None:
+        before.became = field.name
+
+
+def read_whole(work: Work, field: Field) -> None:
+    """Take a whole text as the place: it answers the question where."""
+    work.fields[field.name] = work.typed(0, len(work.pieces) - 1)
+    work.take(field.name, *range(len(work.pieces)))
+
+
+def reach(work: Work, index: int) -> int:
+    """Return the last piece of the place that begins at one piece."""
+    last = index
+    while last + 1 < min(len(work.pieces), index + _LONGEST):
+        if last + 1 in work.told_apart or _ends(work.pieces[last + 1], work.pieces[last]):
+            break
+        last += 1
+    while last > index and work.pieces[last].has("filler"):
+        last -= 1
+    return last
+
+
+def _ends(piece: Piece, before: Piece) -> bool:
+    if piece.begins_line or piece.became not in (None, "place"):
+        return True
+    joins = piece.gap.strip() in ("/", ".", "-", "") or (
+        piece.gap.strip() in (",", "/") and piece.has("place_numbers")
+    )
+    is_address = piece.has("place_numbers") or before.has("place_numbers")
+    if piece.is_after_border and not (joins and is_address and not piece.begins_field):
+        return True
+    if piece.has("courtesy") and not piece.has("marks", "title") and not piece.has("filler"):
+        return True
+    if piece.kind is TokenKind.MASK or piece.has("days") or piece.has("unknown"):
+        return True
+    return any(piece.has("marks", mark) for mark in _ENDS) or piece.has("labels", "days")
+
+
+def _after_place_word(work: Work) -> tuple[int, int] | None:
+    """Prefer a place that `di` leads to; a purpose word may be one too (`pantai Kolbano`)."""
+    best: tuple[int, int, int] | None = None
+    purpose = work.name_of("purpose")
+    for index, piece in enumerate(work.pieces):
+        is_at = piece.has("marks", "at")
+        if not (is_at or piece.has("places")) or piece.became not in (None, purpose):
+            continue
+        first = index
+        furthest = min(len(work.pieces), index + _LONGEST)
+        while is_at and first + 1 < furthest and work.pieces[first].has("marks", "at"):
+            if _ends(work.pieces[first + 1], work.pieces[first]) and not work.pieces[first + 1].has(
+                "places"
+            ):
+                break
+            first += 1
+        if work.pieces[first].has("marks", "at") or work.pieces[first].is_number:
+            continue
+        last = reach(work, first)
+        if piece.became is not None and last == first:
+            continue
+        rank = _rank(piece) if is_at else 0
+        if best is None or rank > best[0]:
+            best = (rank, first, last)
+    return None if best is None else best[1:]
+
+
+def _rank(piece: Piece) -> int:
+    """Prefer where they sleep (`menginap di`) to where they are (`di`)."""
+    return 2 if piece.text != "di" else 1
+
+
+def _bare_field(work: Work) -> tuple[int, int] | None:
+    """Take a field of a few words that stands after what was read, marked off by separators."""
+    names = [work.name_of(kind) for kind in _STRUCTURE]
+    read_up_to = max(
+        (i for i, piece in enumerate(work.pieces) if piece.became in names), default=-1
+    )
+    if read_up_to < 0 or not all(work.is_settled(name) for name in names):
+        return None
+    for index, piece in work.free():
+        if index <= read_up_to or not piece.is_after_border or piece.kind is not TokenKind.WORD:
+            continue
+        last = reach(work, index)
+        ends = last + 1 == len(work.pieces) or work.pieces[last + 1].is_after_border
+        if ends and last - index < _LONGEST_BARE and piece.senses.keys() <= _NO_MATTER:
+            return index, last
+    return None

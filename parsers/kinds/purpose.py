@@ -1,0 +1,71 @@
+"""What a guest came for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from parsers.items import Reason
+from parsers.tokens import TokenKind
+from parsers.work import CODE
+
+if TYPE_CHECKING:
+    from parsers.form import Field
+    from parsers.pieces import Piece
+    from parsers.work import Work
+
+
+def read(work: Work, field: Field) -> None:
+    """Take a word that says a purpose and nothing else, misspelt or not."""
+    _take_best(work, field, (0, 1))
+    if not work.is_settled(field.name):
+        _repair(work, field)
+
+
+def read_double_meaning(work: Work, field: Field) -> None:
+    """Take a word that may be a place too (`gereja`), when nothing else says the purpose."""
+    _take_best(work, field, (2, 3))
+
+
+def _take_best(work: Work, field: Field, ranks: tuple[int, int]) -> None:
+    ranked = [
+        (_rank(work, index, piece), index)
+        for index, piece in enumerate(work.pieces)
+        if piece.has("purposes") and piece.became in (None, CODE) and not _is_denied(work, index)
+    ]
+    ranked = [one for one in ranked if one[0] in ranks]
+    if ranked:
+        _, index = min(ranked)
+        work.fields[field.name] = work.pieces[index].value("purposes")
+        work.take(field.name, index)
+
+
+def _rank(work: Work, index: int, piece: Piece) -> int:
+    if piece.became == CODE:
+        return 3
+    before = work.before(index)
+    if before is not None and before.has("labels", "purpose"):
+        return 0
+    is_place_too = piece.has("places") or (
+        before is not None and (before.has("marks", "at") or before.has("places"))
+    )
+    return 2 if is_place_too or piece.has("marks") else 1
+
+
+def _is_denied(work: Work, index: int) -> bool:
+    before = work.before(index)
+    return before is not None and before.text in ("bukan", "bkn")
+
+
+def _repair(work: Work, field: Field) -> None:
+    for index, piece in work.free():
+        if piece.kind is not TokenKind.WORD or not piece.is_unknown_word:
+            continue
+        values = work.language.words.near(piece.text, "purposes")
+        if len(values) == 1:
+            work.fields[field.name] = values[0]
+        elif values:
+            work.report_problem(field.name, work.given(index), Reason.AMBIGUOUS, values[:2])
+        else:
+            continue
+        work.take(field.name, index)
+        return

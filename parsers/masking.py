@@ -1,0 +1,132 @@
+"""Passport and identity numbers are covered before anything is stored."""
+
+from __future__ import annotations
+
+import re
+
+COVER = "(no ditutup)"
+"""What stands in a number's place: plain GSM-7, and no digit, so that it is never covered again."""
+
+_IDENTITY_DIGITS = 16
+_MOST_GROUPS = 4
+_PHONE_DIGITS = range(9, 14)
+_ENOUGH_DIGITS = 4
+_ENOUGH_CHARACTERS = 5
+_MOST_CHARACTERS = 16
+
+_GROUP = re.compile(r"\d+")
+_PHONE_START = re.compile(r"0[28]|62|8[1-9]")
+_DOCUMENT = re.compile(
+    r"(?:pass?port?|pasp[ou]r|passpor|pspr|psprt|paspr|ktp|nik|kitas|kitap|visa)"
+    r"(?:nya)?(?![^\W\d_])",
+    re.IGNORECASE,
+)
+_BETWEEN = re.compile(
+    r"[ .:#=,\-]{0,4}(?:(?:nomor|nomer|no|number|num|nr|nya|adalah)(?![^\W\d_])[ .:#=,\-]{0,4})?",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(
+    r"[a-z]{0,3}[ \-.]?[a-z\d]{1,20}(?:[ \-.]\d{3,12}(?![^\W_])){0,3}", re.IGNORECASE
+)
+_ALONE = re.compile(r"(?<![^\W_])([a-z]{1,2})[ ]?\d{6,8}(?![^\W_])", re.IGNORECASE)
+_NOT_A_SERIES = frozenset(["no", "rp", "hp", "wa", "rt", "rw", "km", "rb", "th", "r", "di", "ke"])
+_NOT_A_NUMBER = frozenset(["hp", "wa", "rt", "rw", "km", "rp", "dan", "utk", "org", "ada", "di"])
+
+
+def mask_documents(text: str) -> tuple[str, bool]:
+    """Cover document numbers; say whether there were any."""
+    if not any(character.isdigit() for character in text):
+        return text, False
+    covered = _cover(text, _identity_spans(text))
+    covered = _cover(covered, _named_spans(covered))
+    covered = _cover(covered, _lone_spans(covered))
+    return covered, covered != text
+
+
+def _cover(text: str, spans: list[tuple[int, int]]) -> str:
+    pieces: list[str] = []
+    end = 0
+    for start, stop in spans:
+        pieces += [text[end:start], COVER]
+        end = stop
+    return "".join([*pieces, text[end:]])
+
+
+def _identity_spans(text: str) -> list[tuple[int, int]]:
+    """Find sixteen digits, whole or in the groups people cut them into; phones are let be."""
+    groups = [match.span() for match in _GROUP.finditer(text)]
+    spans: list[tuple[int, int]] = []
+    at = 0
+    while at < len(groups):
+        start, stop = groups[at]
+        if stop - start == _IDENTITY_DIGITS:
+            spans.append((start, stop))
+            at += 1
+            continue
+        taken = _groups_of(text, groups, at, range(_IDENTITY_DIGITS, _IDENTITY_DIGITS + 1))
+        phone = 0
+        if _PHONE_START.match(text, start):
+            phone = _groups_of(text, groups, at, _PHONE_DIGITS)
+        if taken and not phone:
+            spans.append((start, groups[at + taken - 1][1]))
+        at += phone or taken or 1
+    return spans
+
+
+def _groups_of(text: str, groups: list[tuple[int, int]], at: int, wanted: range) -> int:
+    """Count the groups from one on that hold so many digits together; 0 if they do not."""
+    digits = 0
+    for taken in range(1, min(_MOST_GROUPS, len(groups) - at) + 1):
+        start, stop = groups[at + taken - 1]
+        joint = text[groups[at + taken - 2][1] : start] if taken > 1 else ""
+        if taken > 1 and joint not in (" ", ".", "-", " - "):
+            return 0
+        digits += stop - start
+        if digits in wanted:
+            return taken
+        if digits >= wanted.stop:
+            return 0
+    return 0
+
+
+def _named_spans(text: str) -> list[tuple[int, int]]:
+    """Find what follows a word for a document and looks like its number."""
+    spans: list[tuple[int, int]] = []
+    for word in _DOCUMENT.finditer(text):
+        between = _BETWEEN.match(text, word.end())
+        at = between.end() if between else word.end()
+        number = _NUMBER.match(text, at)
+        if number is None or (spans and at < spans[-1][1]):
+            continue
+        stop = _document_end(number.group())
+        if stop:
+            spans.append((at, at + stop))
+    return spans
+
+
+def _document_end(words: str) -> int:
+    """Return how much of the words is a document number; 0 when none of it is."""
+    stop = digits = characters = 0
+    for match in re.finditer(r"[^\W_]+", words):
+        group = match.group()
+        has_digit = any(character.isdigit() for character in group)
+        if not has_digit and (stop or group.lower() in _NOT_A_NUMBER):
+            break
+        if stop and characters + len(group) > _MOST_CHARACTERS:
+            break
+        characters += len(group)
+        digits += sum(character.isdigit() for character in group)
+        stop = match.end()
+    good = digits >= _ENOUGH_DIGITS and characters >= _ENOUGH_CHARACTERS
+    bare = re.sub(r"\D", "", words[:stop])
+    is_phone = _PHONE_START.match(bare) is not None and bare == words[:stop] and digits > 9  # noqa: PLR2004
+    return stop if good and not is_phone else 0
+
+
+def _lone_spans(text: str) -> list[tuple[int, int]]:
+    """Find a passport number that stands alone: one or two letters and six to eight digits."""
+    return [
+        match.span()
+        for match in _ALONE.finditer(text)
+        if match[1].lower() not in _NOT_A_SERIES and " " not in match.group()
+    ]

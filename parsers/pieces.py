@@ -1,0 +1,81 @@
+"""A text cut into pieces: words and phrases with all they can mean, and numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from parsers.tokens import TokenKind, is_field_border, is_hard, is_new_line, tokenise
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from parsers.tokens import Token
+    from parsers.vocabulary import Senses, Vocabulary
+
+
+@dataclass(slots=True)
+class Piece:
+    """One word, phrase or number of a text, and in time what it was read as."""
+
+    kind: TokenKind
+    text: str
+    start: int
+    end: int
+    gap: str
+    senses: Senses
+    became: str | None = None
+    """The field or part of the grammar it was read as; None while nobody has taken it."""
+
+    def has(self, domain: str, value: str = "") -> bool:
+        """Tell whether it can mean this: a domain, or one value of it."""
+        values = self.senses.get(domain)
+        return values is not None and (not value or value in values)
+
+    def value(self, domain: str) -> str:
+        """Return the first value it has in a domain."""
+        return self.senses[domain][0]
+
+    @property
+    def is_number(self) -> bool:
+        """Tell whether it is written in digits."""
+        return self.kind is not TokenKind.WORD and self.kind is not TokenKind.MASK
+
+    @property
+    def is_unknown_word(self) -> bool:
+        """Tell whether it is a word that no data file knows."""
+        return self.kind is TokenKind.WORD and not self.senses
+
+    @property
+    def is_after_border(self) -> bool:
+        """Tell whether a separator, not only a blank, stands before it."""
+        return is_hard(self.gap)
+
+    @property
+    def begins_field(self) -> bool:
+        """Tell whether a mark that people put between fields stands before it."""
+        return is_field_border(self.gap)
+
+    @property
+    def begins_line(self) -> bool:
+        """Tell whether it is the first on its line."""
+        return is_new_line(self.gap)
+
+
+def cut(text: str, vocabulary: Vocabulary) -> list[Piece]:
+    """Cut a cleaned text into pieces, the longest known phrase first."""
+    return pieces_of(tokenise(text), vocabulary)
+
+
+def pieces_of(tokens: Sequence[Token], vocabulary: Vocabulary) -> list[Piece]:
+    """Join tokens to the longest phrases that the vocabulary knows."""
+    pieces: list[Piece] = []
+    at = 0
+    while at < len(tokens):
+        token = tokens[at]
+        length, senses = vocabulary.longest(tokens, at)
+        last = tokens[at + length - 1] if length > 1 else token
+        words = token.text if length <= 1 else " ".join(t.text for t in tokens[at : at + length])
+        pieces.append(Piece(token.kind, words, token.start, last.end, token.gap, senses))
+        at += max(length, 1)
+    return pieces

@@ -1,0 +1,90 @@
+"""The words and numbers of a cleaned text, each with what stood before it."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class TokenKind(StrEnum):
+    """What a token looks like, before anybody asks what it means."""
+
+    WORD = "word"
+    NUMBER = "number"
+    RANGE = "range"
+    DECIMAL = "decimal"
+    ODD = "odd"
+    DATE = "date"
+    PHONE = "phone"
+    MASK = "mask"
+    NOTHING = "nothing"
+
+
+class Token(NamedTuple):
+    """One word or number. `gap` is all that stands between it and the token before."""
+
+    kind: TokenKind
+    text: str
+    start: int
+    end: int
+    gap: str
+
+
+# Tried in this order at each place. No alternative can match the same text in two ways, so the
+# time is linear in the length of the text.
+_TOKEN = re.compile(
+    r"(?P<mask>\(no ditutup\))"
+    r"|(?P<date>(?<!\d)(?:\d{4}-\d\d?-\d\d?|\d\d?(?:/\d\d?/|-\d\d?-|\.\d\d?\.)(?:\d{4}|\d\d)"
+    r"|\d\d?/\d\d?)(?![\d/]))"
+    r"|(?P<phone>(?<![\w+])(?:(?:\+\d|0|62|8[1-9])\d{8,13}(?!\d)|"
+    r"(?:\+\d\d|0\d|62)[ ]?\d{1,3}(?:[ .\-]\d{3,5}){1,3}(?!\d)))"
+    r"|(?P<odd>[\d]*\ue000[\d\ue000]*)"
+    r"|(?P<range>\d+-\d[\d\-]*)"
+    r"|(?P<decimal>\d+[.,]\d[\d.,]*)"
+    r"|(?P<number>(?<![^\W_])[oli]{0,4}\d[oli\d]{0,30}(?![^\W_])|\d+)"
+    r"|(?P<word>[^\W\d_][^\W\d_']*|\?)"
+    r"|(?P<nothing>(?<=[#;*])[ ]?-(?=[ ]?(?:[#;*]|$)))",
+)
+_LOOKS_LIKE_DIGIT = str.maketrans("oli", "011")
+_HARD = frozenset('#*,;:/!\n\r.()"?|=+&')
+_FIELD = frozenset("#*;\n\r")
+
+
+def tokenise(text: str) -> list[Token]:
+    """Cut a cleaned text into tokens."""
+    tokens: list[Token] = []
+    end = 0
+    for match in _TOKEN.finditer(text):
+        kind = TokenKind(match.lastgroup or "word")
+        word = match.group()
+        if kind is TokenKind.NUMBER:
+            word = word.translate(_LOOKS_LIKE_DIGIT)
+        elif kind is TokenKind.WORD and "'" in word:
+            word = word.replace("'", "")
+        elif kind is TokenKind.DECIMAL:
+            word = word.rstrip(".,")
+        stop = match.start() + len(match.group().rstrip(".,")) if word else match.end()
+        tokens.append(Token(kind, word, match.start(), stop, text[end : match.start()]))
+        end = stop
+    return tokens
+
+
+def is_hard(gap: str) -> bool:
+    """Tell whether a gap parts two fields rather than two words."""
+    return not _HARD.isdisjoint(gap)
+
+
+def is_field_border(gap: str) -> bool:
+    """Tell whether a gap is one of the marks that people put between fields on purpose."""
+    return not _FIELD.isdisjoint(gap)
+
+
+def is_new_line(gap: str) -> bool:
+    """Tell whether a gap begins a new line."""
+    return "\n" in gap or "\r" in gap
+
+
+def is_minus(gap: str) -> bool:
+    """Tell whether the hyphen that ends a gap is a minus: after a blank or at a field's start."""
+    return gap.endswith("-") and len(gap) > 1 and (gap[-2].isspace() or gap[-2] in "#*;:,/")

@@ -1,0 +1,245 @@
+"""Which words mean what: looked up longest first, and repaired when misspelt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from rapidfuzz.distance import DamerauLevenshtein
+from rapidfuzz.process import extract
+
+from parsers.cleaning import clean
+from parsers.datafiles import DataError, Source
+from parsers.segments import is_plain_gsm7
+from parsers.tokens import TokenKind, is_new_line, tokenise
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from parsers.tokens import Token
+
+Senses = dict[str, tuple[str, ...]]
+"""What a word can mean: domain (the name of its file) to the values there."""
+
+COUNTRY_COLUMNS = ("alpha2", "alpha3", "display_id", "display_en", "short_id", "short_en")
+NAME_COLUMNS = ("domain", "value", "id", "en")
+WORD_COLUMNS = ("value", "word")
+
+# One edit from this length of the typed word on, two from the other.
+_ONE_EDIT_FROM = 4
+_TWO_EDITS_FROM = 8
+NOT_SHOWN: Senses = {}
+
+
+@dataclass(slots=True)
+class _Node:
+    after: dict[str, _Node] = field(default_factory=dict)
+    senses: Senses | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Country:
+    """A country's code and the names shown for it."""
+
+    alpha2: str
+    names: Mapping[str, str]
+    shorts: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class Vocabulary:
+    """All words of a language, as one tree; built once, then only read."""
+
+    countries: dict[str, Country] = field(default_factory=dict)
+    names: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+    iso: dict[str, str] = field(default_factory=dict)
+    _root: _Node = field(default_factory=_Node)
+    _spellings: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    _buckets: dict[tuple[str, int], list[str]] = field(default_factory=dict)
+
+    def add(self, domain: str, value: str, words: str) -> bool:
+        """Add one meaning; false when the words hold nothing that could be looked up."""
+        tokens = tokenise(clean(words))
+        if not tokens:
+            return False
+        node = self._root
+        for position, token in enumerate(tokens):
+            node = node.after.setdefault(_key(token, first=position == 0), _Node())
+        senses = node.senses if node.senses is not None else {}
+        node.senses = senses
+        have = senses.get(domain, ())
+        if value not in have:
+            senses[domain] = (*have, value)
+        spelling = " ".join(token.text for token in tokens)
+        values = self._spellings.setdefault(domain, {}).setdefault(spelling, [])
+        if value not in values:
+            values.append(value)
+        return True
+
+    def knows(self, domain: str, value: str = "") -> bool:
+        """Tell whether a domain, or one value of it, has a word."""
+        values = self._spellings.get(domain, {}).values()
+        return any(not value or value in one for one in values)
+
+    def meaning(self, words: str) -> Senses:
+        """Return what exactly these words mean."""
+        length, senses = self.longest(tokenise(clean(words)), 0)
+        return senses if length else NOT_SHOWN
+
+    def longest(self, tokens: Sequence[Token], at: int) -> tuple[int, Senses]:
+        """Return how many tokens the longest phrase at one place has, and what it means."""
+        node = self._root.after.get(tokens[at].text)
+        best, senses = 0, NOT_SHOWN
+        position = at
+        while node is not None:
+            if node.senses is not None:
+                best, senses = position - at + 1, node.senses
+            position += 1
+            if not node.after or position == len(tokens):
+                break
+            token = tokens[position]
+            if is_new_line(token.gap):
+                break
+            node = node.after.get(_key(token, first=False))
+        return best, senses
+
+    def near(self, typed: str, domain: str) -> tuple[str, ...]:
+        """Return the values a misspelt word may mean: none, the one, or those too close to tell."""
+        limit = 2 if len(typed) >= _TWO_EDITS_FROM else 1
+        if len(typed) < _ONE_EDIT_FROM:
+            return ()
+        distances: dict[str, int] = {}
+        for length in range(len(typed) - limit, len(typed) + limit + 1):
+            found = extract(
+                typed,
+                self._bucket(domain, length),
+                scorer=DamerauLevenshtein.distance,
+                score_cutoff=limit,
+                limit=None,
+            )
+            for spelling, distance, _ in found:
+                for value in self._spellings[domain][spelling]:
+                    distances[value] = min(int(distance), distances.get(value, limit))
+        if not distances:
+            return ()
+        best = min(distances.values())
+        close = [value for value in distances if distances[value] <= best + 1]
+        return tuple(sorted(close, key=lambda value: (distances[value], value)))
+
+    def _bucket(self, domain: str, length: int) -> list[str]:
+        bucket = self._buckets.get((domain, length))
+        if bucket is None:
+            spellings = self._spellings.get(domain, {})
+            bucket = [spelling for spelling in spellings if len(spelling) == length]
+            self._buckets[domain, length] = bucket
+        return bucket
+
+
+def _key(token: Token, *, first: bool) -> str:
+    """Key a token so that a number glued to a word differs from one after it (jln2, jln 2)."""
+    glued = not first and not token.gap and token.kind is TokenKind.NUMBER
+    return f"+{token.text}" if glued else token.text
+
+
+def read_words(paths: Sequence[Path]) -> Vocabulary:
+    """Build the vocabulary from its files."""
+    vocabulary = Vocabulary()
+    for path in paths:
+        source = Source.open(path)
+        if path.stem == "countries":
+            _read_countries(source, vocabulary)
+        elif path.stem == "names":
+            _read_names(source, vocabulary)
+        else:
+            _read_pairs(source, vocabulary)
+    if not vocabulary.countries:
+        raise DataError("countries.csv: no country in it. Put the shipped file back.")
+    for alpha2, country in vocabulary.countries.items():
+        _add_destination(vocabulary, alpha2, country)
+    return vocabulary
+
+
+def _read_countries(source: Source, vocabulary: Vocabulary) -> None:
+    for number, row in source.rows(COUNTRY_COLUMNS):
+        alpha2, alpha3, name_id, name_en, short_id, short_en = row
+        if len(alpha2) != 2 or len(alpha3) != 3 or not alpha2.isupper():  # noqa: PLR2004
+            raise source.wrong(number, f"{alpha2},{alpha3} are no ISO codes", "Write AU,AUS.")
+        if alpha2 in vocabulary.countries:
+            raise source.wrong(number, f"{alpha2} is there twice", "Delete one line.")
+        for name in row[2:]:
+            if not is_plain_gsm7(name):
+                raise source.wrong(number, f"{name!r} is not plain GSM-7", "Write it in ASCII.")
+        vocabulary.countries[alpha2] = Country(
+            alpha2,
+            {"id": name_id, "en": name_en},
+            {"id": short_id or name_id, "en": short_en or name_en},
+        )
+        vocabulary.iso |= {alpha2.lower(): alpha2, alpha3.lower(): alpha2}
+        for name in (name_id, name_en):
+            vocabulary.add("countries", alpha2, name)
+
+
+def _read_names(source: Source, vocabulary: Vocabulary) -> None:
+    for number, (domain, value, name_id, name_en) in source.rows(NAME_COLUMNS):
+        for name in (name_id, name_en):
+            if not is_plain_gsm7(name):
+                raise source.wrong(number, f"{name!r} is not plain GSM-7", "Write it in ASCII.")
+        vocabulary.names[domain, value] = {"id": name_id, "en": name_en}
+
+
+_NUMERIC = {"numbers": (0, 1000), "days": (-30, 30), "months": (1, 12), "durations": (1, 3650)}
+
+
+def _read_pairs(source: Source, vocabulary: Vocabulary) -> None:
+    domain = "countries" if source.path.stem == "country_aliases" else source.path.stem
+    for number, (value, word) in source.rows(WORD_COLUMNS):
+        if domain == "countries" and vocabulary.countries and value not in vocabulary.countries:
+            raise source.wrong(number, f"{value} is no country", "Write its ISO alpha-2 code.")
+        if domain in _NUMERIC:
+            _check_number(source, number, value, *_NUMERIC[domain])
+        if domain == "purposes" and ("purpose", value) not in vocabulary.names:
+            _check_purpose(source, number, value)
+        if not vocabulary.add(domain, value, word):
+            raise source.wrong(number, f"{word!r} holds no letter or digit", "Delete the line.")
+
+
+def _check_number(source: Source, number: int, value: str, low: int, high: int) -> None:
+    try:
+        good = low <= int(value) <= high
+    except ValueError:
+        good = False
+    if not good:
+        raise source.wrong(number, f"{value!r} is not in {low}..{high}", "Write a whole number.")
+
+
+PURPOSES = frozenset(
+    [
+        "wisata",
+        "keluarga",
+        "kerja",
+        "bisnis",
+        "penelitian",
+        "rohani",
+        "sosial",
+        "sekolah",
+        "transit",
+        "tidak_tahu",
+    ]
+)
+
+
+def _check_purpose(source: Source, number: int, value: str) -> None:
+    if value not in PURPOSES:
+        known = ", ".join(sorted(PURPOSES))
+        raise source.wrong(number, f"{value!r} is no purpose", f"Use one of {known}.")
+
+
+def _add_destination(vocabulary: Vocabulary, alpha2: str, country: Country) -> None:
+    """Every country is a place to go and work, by the names people use for it."""
+    if alpha2 == "ID":
+        return
+    spellings = vocabulary._spellings["countries"]  # noqa: SLF001
+    for spelling in [s for s, values in spellings.items() if values[0] == alpha2]:
+        if spelling not in vocabulary._spellings.get("destinations", {}):  # noqa: SLF001
+            vocabulary.add("destinations", country.names["id"], spelling)
