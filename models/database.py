@@ -8,7 +8,7 @@ job, a sweep, a command) open them; what lies below takes a Session and never co
 import fcntl
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
@@ -77,13 +77,17 @@ class Turn:
     def __init__(self, rows: int = ROWS_A_TURN, seconds: float = TURN) -> None:
         """Begin the turn now."""
         self._rows = rows
+        self._taken = 0
         self._until = time.monotonic() + seconds
 
     def take(self) -> bool:
-        """Take one more row, if rows and time are left."""
-        if self._rows <= 0 or time.monotonic() >= self._until:
+        """Take one more row, if rows and time are left; the first one always.
+
+        A turn that took none would look like an empty inbox.
+        """
+        if self._taken and (self._taken >= self._rows or time.monotonic() >= self._until):
             return False
-        self._rows -= 1
+        self._taken += 1
         return True
 
 
@@ -159,6 +163,17 @@ def insert_unless_there(
     insert = sqlite.insert if _is_sqlite(session) else postgresql.insert
     statement = insert(model).values(**values).on_conflict_do_nothing().returning(returning)
     return session.execute(statement).scalar_one_or_none()
+
+
+def insert_many_unless_there(
+    session: Session, model: type[Any], values: Sequence[Mapping[str, Any]]
+) -> None:
+    """Insert many rows; those that a unique constraint forbids are left out."""
+    if values:
+        insert = sqlite.insert if _is_sqlite(session) else postgresql.insert
+        session.connection().execute(
+            insert(model.__table__).on_conflict_do_nothing(), [dict(one) for one in values]
+        )
 
 
 def insert_or_count(

@@ -3,9 +3,10 @@
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models.base import Base, BigId, Numbered, text_enum
+from models.report import Report
 from models.states import Lane, MessageStatus, may_become
 
 _QUEUED = sa.text("status = 'queued'")
@@ -56,6 +57,8 @@ class OutboundMessage(Numbered, Base):
     """The id in one letter case: some delivery reports come back in the other."""
     error: Mapped[str | None]
     resend_if_unconfirmed: Mapped[bool] = mapped_column(default=False)
+
+    report: Mapped[Report | None] = relationship(lazy="raise")
 
     def become(self, status: MessageStatus) -> bool:
         """Take the status if that is a legal move; say whether it was taken."""

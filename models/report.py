@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, WriteOnlyMapped, mapped_column, relationship
 
 from models.base import Base, BigId, Numbered, text_enum
 from models.states import ReportState, may_move
@@ -46,6 +46,9 @@ class Report(Numbered, Base):
     """When its question was asked; none when nothing is asked."""
     received_at: Mapped[datetime]
     network_time: Mapped[datetime | None]
+
+    events: WriteOnlyMapped["ReportEvent"] = relationship()
+    """Its history: only ever added to, and read by its own query."""
 
     def move_to(self, state: ReportState) -> bool:
         """Take the move if it is a legal one; say whether it was taken."""

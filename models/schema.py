@@ -1,5 +1,6 @@
 """Migrations: bring a database to the newest schema, and say whether it is there."""
 
+from functools import cache
 from importlib.resources import files
 
 import sqlalchemy as sa
@@ -43,6 +44,7 @@ def difference(database: Database) -> None:
     command.check(_config(database))
 
 
+@cache
 def newest() -> str:
     """Name the newest revision that this code knows."""
     return ScriptDirectory.from_config(_config()).get_current_head() or ""

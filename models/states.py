@@ -59,8 +59,8 @@ REPORT_MOVES: Mapping[ReportState, frozenset[ReportState]] = {
 }
 
 _M = MessageStatus
-#: From each status, where an outgoing message may go next. `sent` never overwrites a final status,
-#: and a delivery report may settle a message whose sending was never confirmed.
+#: From each status, where an outgoing message may go next. `sent` never overwrites a final status;
+#: one that was never confirmed is settled by a person, or by the answer that comes after all.
 MESSAGE_MOVES: Mapping[MessageStatus, frozenset[MessageStatus]] = {
     _M.QUEUED: frozenset({_M.SENDING, _M.EXPIRED, _M.FAILED}),
     _M.SENDING: frozenset({_M.SENT, _M.QUEUED, _M.FAILED, _M.UNCONFIRMED}),
