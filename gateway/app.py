@@ -1,0 +1,49 @@
+"""The web application: webhooks and health, and errors that tell a caller no more than needed."""
+
+import sys
+
+from flask import Flask, Response
+from werkzeug.exceptions import HTTPException
+
+from gateway import health, logs, webhooks
+from gateway.settings import read_settings
+from gateway.wiring import START_ERRORS, Wiring, refuse_wrong_start, wire
+from models.database import UNAVAILABLE
+
+_log = logs.logger()
+
+
+def create_app(wiring: Wiring | None = None) -> Flask:
+    """Make the application, from the environment unless a wiring is given."""
+    if wiring is None:
+        wiring = _wire_or_exit()
+    app = Flask(__name__, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = webhooks.LARGEST_BODY
+    app.extensions["timpora"] = wiring
+    app.register_blueprint(webhooks.blueprint)
+    app.register_blueprint(health.blueprint)
+    app.register_error_handler(HTTPException, _refuse)
+    app.register_error_handler(Exception, _fail)
+    return app
+
+
+def _wire_or_exit() -> Wiring:
+    logs.set_up()
+    try:
+        wiring = wire(read_settings())
+        refuse_wrong_start(wiring)
+    except START_ERRORS as error:
+        sys.exit(f"timpora: {error}")
+    wiring.settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return wiring
+
+
+def _refuse(error: HTTPException) -> Response:
+    """Answer with the status alone: some providers send a body on to the phone."""
+    return Response(status=error.code or 500, content_type="text/plain; charset=utf-8")
+
+
+def _fail(error: Exception) -> Response:
+    """Say that it failed, so that the provider sends again; log where, never what."""
+    _log.error("request_failed", error=logs.name_of(error))
+    return Response(status=503 if isinstance(error, UNAVAILABLE) else 500)

@@ -1,0 +1,187 @@
+"""`timpora doctor`: what is as it must be, and what mends what is not."""
+
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import click
+import redis
+import sqlalchemy as sa
+
+from gateway import redis_server
+from gateway.cli.office import office, print_json, settings
+from gateway.health import ROOM_NEEDED
+from gateway.identity import WrongKey
+from gateway.messaging.queues import connect
+from gateway.redis_server import NoRedis
+from gateway.roster import demo
+from models import schema
+from models.database import UNAVAILABLE
+from models.people import Village
+
+_OLDEST_REDIS = (6, 2)
+_CLOCK_MAY_DIFFER = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the check."""
+
+    what: str
+    level: str
+    """green, yellow or red."""
+    says: str
+    mend: str | None = None
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+def doctor(*, as_json: bool) -> None:
+    """Check configuration, database, Redis, channels, clock and disk; exit 1 if anything is red."""
+    findings = list(_all())
+    if as_json:
+        print_json(
+            [
+                {"what": one.what, "level": one.level, "says": one.says, "mend": one.mend}
+                for one in findings
+            ]
+        )
+    else:
+        for one in findings:
+            click.echo(f"{one.level:<7} {one.what:<10} {one.says}")
+            if one.mend:
+                click.echo(f"{'':<18} mend: {one.mend}")
+    if any(one.level == "red" for one in findings):
+        sys.exit(1)
+
+
+def _all() -> Iterator[Finding]:
+    yield from _settings()
+    for check in (_database, _redis, _channels, _disk):
+        yield from _guarded(check)
+
+
+def _guarded(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """Let one check that fails in a way we did not think of spoil no other."""
+    try:
+        yield from check()
+    except Exception as error:  # noqa: BLE001  # whatever it is, the one who asked must see it
+        yield Finding(check.__name__.strip("_"), "red", f"the check failed: {type(error).__name__}")
+
+
+def _settings() -> Iterator[Finding]:
+    found = settings()
+    yield Finding("settings", "green", f"{found.env}, zone {found.timezone.key}")
+    for name in found.unknown_names:
+        yield Finding("settings", "yellow", f"{name} means nothing to us", "correct or unset it")
+    office()
+
+
+def _database() -> Iterator[Finding]:
+    database = office().database
+    try:
+        current = schema.current(database)
+    except UNAVAILABLE as error:
+        yield Finding(
+            "database",
+            "red",
+            f"unreachable ({type(error).__name__})",
+            "start it, or correct TIMPORA_DATABASE_URL; messages get 503 and are sent again",
+        )
+        return
+    if current != schema.newest():
+        yield Finding(
+            "database",
+            "red",
+            f"schema is at {current}, not {schema.newest()}",
+            "timpora db upgrade",
+        )
+        return
+    yield Finding("database", "green", f"{database.url.get_backend_name()}, schema {current}")
+    with database.reading() as session:
+        try:
+            office().directory.verify_key(session)
+        except WrongKey as error:
+            yield Finding("key", "red", str(error), "set the TIMPORA_SECRET_KEY of this database")
+        else:
+            yield Finding("key", "green", "the secret key is this database's")
+        villages = session.scalar(sa.select(sa.func.count()).select_from(Village)) or 0
+        if not database.is_sqlite:
+            theirs = session.scalar(sa.select(sa.func.extract("epoch", sa.func.clock_timestamp())))
+            yield _clock(float(theirs or 0))
+    if villages:
+        yield Finding("villages", "green", f"{villages} villages")
+    else:
+        yield Finding("villages", "red", "no villages", "timpora db upgrade")
+
+
+def _clock(theirs: float) -> Finding:
+    differs = abs(time.time() - theirs)
+    if differs > _CLOCK_MAY_DIFFER:
+        return Finding(
+            "clock",
+            "red",
+            f"this machine and the database differ by {differs:.0f} s",
+            "let both follow the same time server (chrony or systemd-timesyncd)",
+        )
+    return Finding("clock", "green", f"differs from the database's by {differs:.1f} s")
+
+
+def _redis() -> Iterator[Finding]:
+    found = settings()
+    connection = connect(found.redis_url)
+    try:
+        info = connection.info()
+        policy = connection.config_get("maxmemory-policy").get("maxmemory-policy", "unknown")
+    except (redis.RedisError, OSError) as error:
+        mend = "start it; until then messages are kept and wait"
+        if found.redis_is_embedded:
+            mend = "start the gateway (timpora run): it brings this Redis along"
+            try:
+                redis_server.find_binary()
+            except NoRedis as missing:
+                mend = str(missing)
+        yield Finding("redis", "red", f"does not answer ({type(error).__name__})", mend)
+        return
+    version = str(info["redis_version"])
+    if tuple(int(part) for part in version.split(".")[:2]) < _OLDEST_REDIS:
+        yield Finding("redis", "red", f"version {version} is too old", "use 6.2 or newer")
+    else:
+        yield Finding("redis", "green", f"version {version}")
+    if policy != "noeviction":
+        yield Finding(
+            "redis",
+            "red",
+            f"maxmemory-policy is {policy}: it may throw jobs away",
+            "set maxmemory-policy noeviction",
+        )
+
+
+def _channels() -> Iterator[Finding]:
+    channels = office().channels
+    for name, provider in channels.by_name.items():
+        carries = "carries what goes out" if name == channels.default else "may carry replies"
+        if provider.can_send:
+            yield Finding("channel", "green", f"{name} {carries}")
+        elif name == channels.default:
+            yield Finding("channel", "red", f"{name} cannot send", f"set TIMPORA_{name.upper()}_…")
+        else:
+            yield Finding("channel", "green", f"{name} only receives: no account is set")
+    with office().database.reading() as session:
+        try:
+            demo.refuse_outside_world(session, settings())
+        except demo.DemoPeopleError as error:
+            yield Finding("people", "red", str(error), "timpora roster remove-demo")
+
+
+def _disk() -> Iterator[Finding]:
+    usage = shutil.disk_usage(settings().data_dir)
+    free = f"{usage.free / 1e9:.1f} GB free in {settings().data_dir}"
+    if usage.free < ROOM_NEEDED:
+        yield Finding("disk", "red", free, "make room: nothing is taken in until then")
+    elif usage.free < 20 * ROOM_NEEDED:
+        yield Finding("disk", "yellow", free, "make room soon")
+    else:
+        yield Finding("disk", "green", free)

@@ -1,0 +1,153 @@
+"""Commands that show what there is, and that settle what waits for a person."""
+
+from datetime import UTC, datetime
+
+import click
+import sqlalchemy as sa
+
+from gateway import listing
+from gateway.cli.office import office, print_json, print_table, stop
+from gateway.messaging import sending
+from gateway.messaging.queues import Job
+from gateway.reporting import draining
+from models.outbox import OutboundMessage
+from models.states import MessageStatus, ReportState
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+as_count = click.option("--count", is_flag=True, help="Print how many there are.")
+
+
+class _Moment(click.ParamType[datetime]):
+    name = "iso"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        try:
+            moment = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is no ISO time such as 2026-11-25T10:00:00+08:00", param, ctx)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=office().settings.timezone)
+        return moment.astimezone(UTC)
+
+
+@click.command()
+@as_json
+@as_count
+@click.option("--since", type=_Moment(), help="Only what was received from this moment on.")
+@click.option(
+    "--state",
+    type=click.Choice([state.value for state in ReportState]),
+    help="Only this state; drafts are listed in no other way.",
+)
+def reports(*, as_json: bool, count: bool, since: datetime | None, state: str | None) -> None:
+    """List reports."""
+    query = listing.reports_query(state, since)
+    with office().database.reading() as session:
+        if count:
+            total = sa.select(sa.func.count()).select_from(query.order_by(None).subquery())
+            click.echo(session.scalar(total))
+            return
+        rows = listing.reports(session, query, office().settings.timezone)
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(
+            rows,
+            ("number", "code", "state", "urgency", "village", "verified", "received_at", "fields"),
+        )
+
+
+@click.group(invoke_without_command=True)
+@as_json
+@as_count
+@click.option("--direction", type=click.Choice(["in", "out"]))
+@click.option("--status", help="Only this status.")
+@click.option("--reveal", metavar="REASON", help="Show numbers; who looked, and why, is kept.")
+@click.pass_context
+def messages(
+    context: click.Context,
+    *,
+    as_json: bool,
+    count: bool,
+    direction: str | None,
+    status: str | None,
+    reveal: str | None,
+) -> None:
+    """List messages in and out."""
+    if context.invoked_subcommand is not None:
+        return
+    database = office().database
+    if reveal is not None and not reveal.strip():
+        stop("--reveal needs a reason")
+    # To reveal is to write: the audit entry is committed before anything is shown.
+    with database.writing() if reveal else database.reading() as session:
+        rows = listing.messages(
+            session,
+            office().settings.timezone,
+            direction=direction,
+            status=status,
+            reveal=reveal,
+        )
+    if count:
+        click.echo(len(rows))
+    elif as_json:
+        print_json(rows)
+    else:
+        print_table(rows, ("id", "created_at", "party", "status", "segments", "text"))
+
+
+@messages.command()
+@click.argument("message_id")
+@click.option("--sent", "decision", flag_value="sent", help="It did leave.")
+@click.option("--resend", "decision", flag_value="resend", help="It did not; send it again.")
+def settle(message_id: str, decision: str | None) -> None:
+    """Decide an unconfirmed message: it did leave, or it is to be sent again."""
+    if decision is None:
+        stop("say --sent or --resend")
+    row_id = _row_id(message_id, "out")
+    with office().database.writing() as session:
+        message = session.get(OutboundMessage, row_id, with_for_update=True)
+        if message is None:
+            stop(f"there is no outgoing message {message_id}")
+        if not sending.settle(message, was_sent=decision == "sent"):
+            stop(f"{message_id} is {message.status.value}; only an unconfirmed one can be settled")
+        status = message.status
+    if status is MessageStatus.QUEUED:
+        office().doorbell.ring(Job.SEND_MESSAGE, row_id)
+    click.echo(f"out-{row_id} is {status.value}")
+
+
+@click.command()
+@as_json
+def inbox(*, as_json: bool) -> None:
+    """List what waits for a person."""
+    with office().database.reading() as session:
+        rows = listing.inbox(session, office().settings.timezone)
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(rows, ("kind", "id", "at", "party", "text", "reason"))
+
+
+@click.command()
+@click.argument("ids", nargs=-1)
+def requeue(ids: tuple[str, ...]) -> None:
+    """Handle messages again that were set aside: those named, or all."""
+    wanted = [_row_id(one, "in") for one in ids]
+    with office().database.writing() as session:
+        done = draining.requeue(session, wanted or None)
+    for row_id in done:
+        office().doorbell.ring(Job.VALIDATE_MESSAGE, row_id)
+    not_done = sorted(set(wanted) - set(done))
+    click.echo(f"{len(done)} will be handled again")
+    if not_done:
+        stop("not set aside: " + ", ".join(f"in-{row_id}" for row_id in not_done))
+
+
+def _row_id(given: str, direction: str) -> int:
+    digits = given.removeprefix(f"{direction}-")
+    if not digits.isdecimal():
+        stop(f"{given!r} is no message id; it looks like {direction}-12")
+    return int(digits)

@@ -1,0 +1,84 @@
+"""What every command shares: the wiring, clear ends for known errors, and how a list is printed."""
+
+import json
+import sys
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, NoReturn
+
+import click
+from sqlalchemy import exc
+
+from gateway import logs
+from gateway.identity import WrongKey
+from gateway.replies.catalogue import ReplyError
+from gateway.settings import Settings, SettingsError, read_settings
+from gateway.wiring import Wiring, wire
+from parsers.language import DataError
+
+
+@cache
+def settings() -> Settings:
+    """Read the settings, or end with their problems."""
+    try:
+        return read_settings()
+    except SettingsError as error:
+        stop(str(error))
+
+
+@cache
+def office() -> Wiring:
+    """Give the wiring, or end with what is wrong in the agency's data."""
+    logs.set_up()
+    try:
+        return wire(settings())
+    except (DataError, ReplyError) as error:
+        stop(str(error))
+
+
+def stop(message: str) -> NoReturn:
+    """End the command with a message on stderr and exit code 1."""
+    click.echo(f"timpora: {message}", err=True)
+    sys.exit(1)
+
+
+#: Errors that a command may end with, and what to tell of them.
+KNOWN = (exc.OperationalError, exc.ProgrammingError, exc.InterfaceError, WrongKey)
+
+
+def explain(error: Exception) -> NoReturn:
+    """End a command that met a database that is away, empty, or another one."""
+    if isinstance(error, WrongKey):
+        stop(str(error))
+    words = str(getattr(error, "orig", error)).splitlines()[0][:200]
+    if "no such table" in words or "does not exist" in words:
+        stop("the database has no tables yet, or old ones; mend: timpora db upgrade")
+    stop(f"the database cannot be used now: {words}; mend: see `timpora doctor`")
+
+
+def print_json(value: object) -> None:
+    """Print one JSON document on stdout."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def print_table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
+    """Print some columns of rows for a person."""
+    if not rows:
+        click.echo("(none)")
+        return
+    cells = [[_cell(row.get(column)) for column in columns] for row in rows]
+    widths = [
+        min(max(len(name), *(len(line[place]) for line in cells)), 70)
+        for place, name in enumerate(columns)
+    ]
+    for line in [list(columns), *cells]:
+        shown = (text[:width].ljust(width) for text, width in zip(line, widths, strict=True))
+        click.echo("  ".join(shown).rstrip())
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, list | tuple):
+        return ",".join(str(one) for one in value)
+    return str(value).replace("\n", " / ")

@@ -1,0 +1,19 @@
+"""What time it is: UTC in rows and logs, a village's own zone for people and words like `besok`."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+#: A network's time is believed when it lies at most so long before receipt.
+BELIEVED = timedelta(days=7)
+
+
+def now() -> datetime:
+    """Say what time it is, in UTC."""
+    return datetime.now(UTC)
+
+
+def spoken_at(network_time: datetime | None, received_at: datetime, zone: ZoneInfo) -> datetime:
+    """Say when a message was written, as well as we know, in the zone of its village."""
+    if network_time is not None and timedelta(0) <= received_at - network_time <= BELIEVED:
+        return network_time.astimezone(zone)
+    return received_at.astimezone(zone)

@@ -1,0 +1,182 @@
+"""How the gateway is: for the one who runs it, and for the machines that watch it."""
+
+import hmac
+import os
+import shutil
+from collections.abc import Iterator
+from datetime import datetime
+
+import sqlalchemy as sa
+from flask import Blueprint, Response, current_app, jsonify, render_template, request
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+from sqlalchemy.orm import Session
+
+from gateway import clock
+from gateway.reporting.draining import is_waiting
+from gateway.wiring import Wiring
+from models import schema
+from models.database import UNAVAILABLE
+from models.inbox import InboundMessage, Quarantined
+from models.outbox import OutboundMessage
+from models.report import Report
+from models.states import MessageStatus
+
+blueprint = Blueprint("health", __name__)
+
+#: Less room than this and nothing more is taken in: better a provider that sends again than a
+#: database that cannot write.
+ROOM_NEEDED = 50 * 1024 * 1024
+
+
+def wiring() -> Wiring:
+    """Give the wiring of the running application."""
+    found: Wiring = current_app.extensions["timpora"]
+    return found
+
+
+@blueprint.get("/healthz")
+def healthz() -> Response:
+    """Say that the process is up."""
+    return jsonify(status="up")
+
+
+@blueprint.get("/readyz")
+def readyz() -> tuple[Response, int]:
+    """Say whether messages can be taken; Redis is shown, not required."""
+    office = wiring()
+    checks = {
+        "database": _database_state(office),
+        "data_dir": _room_state(office),
+    }
+    is_ready = all(state == "ok" for state in checks.values())
+    redis = "ok" if office.doorbell.is_up() else "down"
+    return jsonify(ready=is_ready, **checks, redis=redis), 200 if is_ready else 503
+
+
+def _database_state(office: Wiring) -> str:
+    try:
+        current = schema.current(office.database)
+    except UNAVAILABLE:
+        return "unreachable"
+    return "ok" if current == schema.newest() else "schema is not current"
+
+
+def _room_state(office: Wiring) -> str:
+    data_dir = office.settings.data_dir
+    if not os.access(data_dir, os.W_OK):
+        return "not writable"
+    return "ok" if shutil.disk_usage(data_dir).free > ROOM_NEEDED else "full"
+
+
+@blueprint.get("/metrics")
+def metrics() -> Response:
+    """Give the figures in Prometheus' text form, to this machine or to who has the token."""
+    office = wiring()
+    if not _may_see_figures(office):
+        return Response(status=404)
+    registry = CollectorRegistry()
+    registry.register(_Figures(office))
+    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def _may_see_figures(office: Wiring) -> bool:
+    """Let in this machine, unless a proxy on it asks for somebody else, and who has the token."""
+    is_proxied = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
+    if request.remote_addr in {"127.0.0.1", "::1"} and not is_proxied:
+        return True
+    token = office.settings.metrics_token
+    given = request.headers.get("Authorization", "").encode()
+    return token is not None and hmac.compare_digest(given, f"Bearer {token}".encode())
+
+
+class _Figures(Collector):
+    """Backlog and ages, read from the database when asked."""
+
+    def __init__(self, office: Wiring) -> None:
+        self._office = office
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Read and give all figures."""
+        with self._office.database.reading() as session:
+            yield _gauge(
+                "timpora_inbox_waiting", "Messages not handled yet", _count(session, is_waiting())
+            )
+            yield _gauge(
+                "timpora_inbox_oldest_seconds",
+                "Age of the oldest message not handled yet",
+                _age(
+                    session.scalar(
+                        sa.select(sa.func.min(InboundMessage.received_at)).where(is_waiting())
+                    )
+                ),
+            )
+            yield _gauge(
+                "timpora_inbox_set_aside",
+                "Messages that could not be handled",
+                _count(session, InboundMessage.set_aside_at.is_not(None)),
+            )
+            yield _gauge(
+                "timpora_quarantine",
+                "Requests that could not be read",
+                session.scalar(sa.select(sa.func.count()).select_from(Quarantined)) or 0,
+            )
+            outbox = GaugeMetricFamily(
+                "timpora_outbox", "Outgoing messages by status", labels=["status"]
+            )
+            by_status = sa.select(OutboundMessage.status, sa.func.count()).group_by(
+                OutboundMessage.status
+            )
+            rows = session.execute(by_status)
+            found = {status: count for status, count in rows}  # noqa: C416  # a Result has keys
+            for status in MessageStatus:
+                outbox.add_metric([status.value], found.get(status, 0))
+            yield outbox
+            yield _gauge(
+                "timpora_outbox_oldest_seconds",
+                "Age of the oldest message not sent yet",
+                _age(
+                    session.scalar(
+                        sa.select(sa.func.min(OutboundMessage.created_at)).where(
+                            OutboundMessage.status == MessageStatus.QUEUED
+                        )
+                    )
+                ),
+            )
+        yield _gauge("timpora_redis_up", "Redis answers", int(self._office.doorbell.is_up()))
+
+
+def _gauge(name: str, what: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, what, value=value)
+
+
+def _count(session: Session, which: sa.ColumnElement[bool]) -> int:
+    return session.scalar(sa.select(sa.func.count()).select_from(InboundMessage).where(which)) or 0
+
+
+def _age(moment: datetime | None) -> float:
+    return (clock.now() - moment).total_seconds() if moment else 0.0
+
+
+@blueprint.get("/")
+def status() -> Response | tuple[str, int]:
+    """Show how things are, in development; the console takes this place later."""
+    office = wiring()
+    if not office.settings.is_development:
+        return Response(status=404)
+    with office.database.reading() as session:
+        counts = {
+            "Pesan masuk": session.scalar(sa.select(sa.func.count()).select_from(InboundMessage)),
+            "Belum ditangani": _count(session, is_waiting()),
+            "Laporan": session.scalar(sa.select(sa.func.count()).select_from(Report)),
+            "Pesan keluar": session.scalar(sa.select(sa.func.count()).select_from(OutboundMessage)),
+        }
+    page = render_template(
+        "status.html",
+        counts=counts,
+        channel=office.settings.channel,
+        redis_up=office.doorbell.is_up(),
+    )
+    return page, 200

@@ -1,0 +1,278 @@
+"""Read-only lists of what stands in the database, as the commands print them."""
+
+import getpass
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session, aliased
+
+from gateway import clock
+from models.inbox import InboundMessage, Quarantined
+from models.outbox import OutboundMessage
+from models.people import AuditEntry, Phone
+from models.report import Report, ReportEvent
+from models.states import ReportState
+
+
+def reports_query(state: str | None, since: datetime | None) -> sa.Select[Report]:
+    """Choose reports: all but drafts, unless a state is asked for."""
+    query = sa.select(Report).order_by(Report.id)
+    if state is None:
+        query = query.where(Report.state != ReportState.DRAFT)
+    else:
+        query = query.where(Report.state == ReportState(state))
+    return query if since is None else query.where(Report.received_at >= since)
+
+
+def reports(session: Session, query: sa.Select[Report], zone: ZoneInfo) -> list[dict[str, Any]]:
+    """List reports with their history; a reporter is an alias, a time carries its offset."""
+    found = session.scalars(query).all()
+    aliases = _aliases(session, {report.phone_id for report in found})
+    history = _history(session, [report.id for report in found], zone)
+    return [
+        {
+            "number": report.number,
+            "code": report.code,
+            "state": report.state.value,
+            "urgency": report.urgency,
+            "village": report.village_code,
+            "fields": report.fields,
+            "missing": report.missing,
+            "problems": report.problems,
+            "flags": report.flags,
+            "note": report.note,
+            "received_at": _shown(report.received_at, zone),
+            "network_time": _shown(report.network_time, zone),
+            "channel": report.channel,
+            "verified": report.verified,
+            "unverified_reason": report.unverified_reason,
+            "reporter": aliases[report.phone_id],
+            "history": history[report.id],
+        }
+        for report in found
+    ]
+
+
+def _history(
+    session: Session, ids: Sequence[int], zone: ZoneInfo
+) -> defaultdict[int, list[dict[str, Any]]]:
+    history: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
+    for some in _chunks(ids):
+        events = session.scalars(
+            sa.select(ReportEvent).where(ReportEvent.report_id.in_(some)).order_by(ReportEvent.id)
+        )
+        for event in events:
+            history[event.report_id].append(
+                {
+                    "event": event.event,
+                    "at": _shown(event.at, zone),
+                    "by": event.by,
+                    "state": event.state.value,
+                    **({"detail": event.detail} if event.detail else {}),
+                }
+            )
+    return history
+
+
+def messages(
+    session: Session,
+    zone: ZoneInfo,
+    *,
+    direction: str | None = None,
+    status: str | None = None,
+    reveal: str | None = None,
+) -> list[dict[str, Any]]:
+    """List messages in both directions, oldest first; with a reason, numbers instead of aliases."""
+    rows: list[dict[str, Any]] = []
+    if direction in {None, "in"}:
+        rows += _incoming(session, zone)
+    if direction in {None, "out"}:
+        rows += _outgoing(session, zone)
+    if status is not None:
+        rows = [row for row in rows if row["status"] == status]
+    rows.sort(key=lambda row: (row["created_at"], row["direction"]))
+    if reveal is not None:
+        _reveal(session, rows, reveal)
+    return rows
+
+
+def _incoming(session: Session, zone: ZoneInfo) -> list[dict[str, Any]]:
+    rows = session.execute(
+        sa.select(InboundMessage, Phone.alias).join(Phone, Phone.id == InboundMessage.phone_id)
+    )
+    return [
+        {
+            "id": f"in-{message.id}",
+            "direction": "in",
+            "channel": message.channel,
+            "party": alias,
+            "text": message.text,
+            "status": _status_of(message),
+            "segments": message.segments,
+            "created_at": _shown(message.received_at, zone),
+            "provider_message_id": message.provider_message_id,
+            "in_reply_to": None,
+            "network_time": _shown(message.network_time, zone),
+            "attempts": message.attempts,
+            "parts": message.parts,
+            "error": message.last_error,
+            "outcome": message.outcome,
+            "flags": message.flags,
+            "redelivered": message.redelivered,
+        }
+        for message, alias in rows
+    ]
+
+
+def _status_of(message: InboundMessage) -> str:
+    if message.set_aside_at is not None:
+        return "set_aside"
+    return "waiting" if message.handled_at is None else "handled"
+
+
+def _outgoing(session: Session, zone: ZoneInfo) -> list[dict[str, Any]]:
+    rows = session.execute(
+        sa.select(OutboundMessage, Phone.alias).join(Phone, Phone.id == OutboundMessage.phone_id)
+    )
+    return [
+        {
+            "id": f"out-{message.id}",
+            "direction": "out",
+            "channel": message.channel,
+            "party": alias,
+            "text": message.text,
+            "status": message.status.value,
+            "segments": message.segments,
+            "created_at": _shown(message.created_at, zone),
+            "provider_message_id": message.provider_message_id,
+            "in_reply_to": f"in-{message.in_reply_to}" if message.in_reply_to else None,
+            "network_time": None,
+            "attempts": message.attempts,
+            "parts": 1,
+            "error": message.error,
+            "reply_key": message.reply_key,
+            "lane": message.lane.value,
+        }
+        for message, alias in rows
+    ]
+
+
+def _reveal(session: Session, rows: list[dict[str, Any]], reason: str) -> None:
+    numbers: dict[str, str] = {}
+    for some in _chunks(sorted({row["party"] for row in rows})):
+        found = session.execute(sa.select(Phone.alias, Phone.number).where(Phone.alias.in_(some)))
+        numbers |= {alias: number for alias, number in found}  # noqa: C416  # a Result has keys
+    at, actor = clock.now(), getpass.getuser()
+    for alias in numbers:
+        session.add(
+            AuditEntry(at=at, actor=actor, action="number_revealed", subject=alias, reason=reason)
+        )
+    for row in rows:
+        row["party"] = numbers[row["party"]]
+
+
+def inbox(session: Session, zone: ZoneInfo) -> list[dict[str, Any]]:
+    """List what waits for a person, oldest first within each kind."""
+    return [
+        *_waiting_messages(session, zone),
+        *_waiting_reports(session, zone),
+        *(
+            {
+                "kind": "quarantine",
+                "id": f"quarantine-{item.id}",
+                "at": _shown(item.received_at, zone),
+                "party": None,
+                "text": item.body,
+                "reason": item.reason,
+                "times": item.times,
+            }
+            for item in session.scalars(sa.select(Quarantined).order_by(Quarantined.id))
+        ),
+    ]
+
+
+def _waiting_messages(session: Session, zone: ZoneInfo) -> list[dict[str, Any]]:
+    rows = session.execute(
+        sa.select(InboundMessage, Phone.alias)
+        .join(Phone, Phone.id == InboundMessage.phone_id)
+        .where(
+            sa.or_(
+                InboundMessage.outcome.in_(["chat", "operator"]),
+                InboundMessage.set_aside_at.is_not(None),
+            )
+        )
+        .order_by(InboundMessage.id)
+    )
+    return [
+        {
+            "kind": "set_aside" if message.set_aside_at else message.outcome,
+            "id": f"in-{message.id}",
+            "at": _shown(message.received_at, zone),
+            "party": alias,
+            "text": message.text,
+            "reason": message.last_error if message.set_aside_at else None,
+            "times": 1 + message.redelivered,
+        }
+        for message, alias in rows
+    ]
+
+
+def _waiting_reports(session: Session, zone: ZoneInfo) -> list[dict[str, Any]]:
+    source = aliased(InboundMessage)
+    wants_withdrawal = (
+        sa.select(ReportEvent.id)
+        .where(ReportEvent.report_id == Report.id, ReportEvent.event == "withdrawal_asked")
+        .exists()
+    )
+    rows = session.execute(
+        sa.select(Report, Phone.alias, source.text, wants_withdrawal)
+        .join(Phone, Phone.id == Report.phone_id)
+        .join(source, source.id == Report.inbox_id)
+        .where(
+            sa.or_(
+                Report.state == ReportState.DRAFT,
+                sa.and_(Report.verified.is_(False), Report.state != ReportState.INVALID),
+                wants_withdrawal,
+            )
+        )
+        .order_by(Report.id)
+    )
+    return [
+        {
+            "kind": _kind_of(report, wants=wants),
+            "id": f"report-{report.number}" if report.number else f"draft-{report.id}",
+            "at": _shown(report.received_at, zone),
+            "party": alias,
+            "text": text,
+            "reason": report.unverified_reason,
+            "times": 1,
+        }
+        for report, alias, text, wants in rows
+    ]
+
+
+def _kind_of(report: Report, *, wants: bool) -> str:
+    if report.state is ReportState.DRAFT:
+        return "draft"
+    return "withdrawal_asked" if wants else "unverified"
+
+
+def _aliases(session: Session, ids: set[int]) -> dict[int, str]:
+    aliases: dict[int, str] = {}
+    for some in _chunks(sorted(ids)):
+        found = session.execute(sa.select(Phone.id, Phone.alias).where(Phone.id.in_(some)))
+        aliases |= {key: alias for key, alias in found}  # noqa: C416  # a Result has keys
+    return aliases
+
+
+def _chunks(values: Sequence[Any], size: int = 500) -> list[Sequence[Any]]:
+    """Cut a long list: a statement takes only so many parameters."""
+    return [values[start : start + size] for start in range(0, len(values), size)]
+
+
+def _shown(moment: datetime | None, zone: ZoneInfo) -> str | None:
+    return moment.astimezone(zone).isoformat() if moment else None

@@ -1,0 +1,37 @@
+"""One structured line for each thing that happened: ids and aliases, never text or numbers."""
+
+import logging
+import sys
+import traceback
+from pathlib import Path
+
+import structlog
+
+
+def set_up() -> None:
+    """Send our lines to stderr as JSON, and those of libraries from warnings on as they are."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(name)s: %(message)s")
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(sort_keys=True),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def logger() -> structlog.typing.FilteringBoundLogger:
+    """Give the logger; events are named in the past tense."""
+    found: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+    return found
+
+
+def name_of(error: BaseException) -> str:
+    """Name an error and where it came up, without its text: that may quote what a person wrote."""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames[-3:]]
+    return f"{type(error).__name__} at {' > '.join(places) or 'an unknown place'}"

@@ -1,0 +1,108 @@
+"""The doorbell: RQ jobs that wake a worker for a row. Lose all of Redis and nothing is lost.
+
+The database is the mailbox. A job carries one row's id; the worker drains what else is waiting, so
+under load one ring is enough for many rows: while a ring has not been answered yet, further ones
+are left out. The sweeper rings again for whatever is late.
+"""
+
+import time
+from enum import StrEnum
+
+import redis
+from rq import Queue
+from rq.serializers import JSONSerializer
+from rq.timeouts import BaseTimeoutException as JobTimedOut
+
+from gateway import logs
+
+__all__ = ["QUEUES", "Doorbell", "Job", "JobTimedOut", "connect"]
+
+_log = logs.logger()
+
+
+class Job(StrEnum):
+    """The jobs there are, by the name of their function; each takes one row's id."""
+
+    VALIDATE_MESSAGE = "workers.jobs.validate_message"
+    SEND_MESSAGE = "workers.jobs.send_message"
+
+
+#: The queue of each job.
+QUEUES = {Job.SEND_MESSAGE: "outbound", Job.VALIDATE_MESSAGE: "inbound"}
+
+#: Longer than the longest job: a send of ten seconds, two transactions, and the drain behind it.
+_JOB_TIMEOUT = 60
+_FAILURE_TTL = 86400
+#: A ring that no worker has answered by then is rung again: it may be lost.
+_RING_LASTS_MS = 1000
+#: After Redis did not answer, no web request waits for it again for so long, in seconds.
+_PAUSE = 1.0
+
+
+def connect(url: str, *, waits_for_jobs: bool = False) -> redis.Redis:
+    """Connect to Redis with time-outs short enough for a webhook's path.
+
+    A worker waits for jobs for minutes; RQ then sets the time-out of the read by itself.
+    """
+    return redis.Redis.from_url(
+        url, socket_connect_timeout=0.5, socket_timeout=None if waits_for_jobs else 2
+    )
+
+
+class Doorbell:
+    """Rings for rows. Never raises: whatever Redis does, the row is kept."""
+
+    def __init__(self, url: str) -> None:
+        """Prepare to ring; nothing is opened yet."""
+        self._redis = connect(url)
+        self._queues = {
+            job: Queue(name, connection=self._redis, serializer=JSONSerializer)
+            for job, name in QUEUES.items()
+        }
+        self._quiet_until = 0.0
+
+    def ring(self, job: Job, row_id: int) -> bool:
+        """Wake a worker for a row, unless one has been rung for and has not come yet."""
+        if time.monotonic() < self._quiet_until:
+            return False
+        try:
+            if self._redis.set(_bell(job), b"1", nx=True, px=_RING_LASTS_MS):
+                self._queues[job].enqueue_call(
+                    job.value,
+                    args=[row_id],
+                    timeout=_JOB_TIMEOUT,
+                    result_ttl=0,
+                    failure_ttl=_FAILURE_TTL,
+                    description=job.name.lower(),
+                )
+        except (redis.RedisError, OSError) as error:
+            self._quiet_until = time.monotonic() + _PAUSE
+            _log.warning("ring_failed", job=job.name, error=type(error).__name__)
+            return False
+        return True
+
+    def answered(self, job: Job) -> None:
+        """Say that a worker has come: who rings from now on needs another one.
+
+        Called before the worker looks for rows. A row that is committed before this was called is
+        seen by that look; one that is committed after it rings again.
+        """
+        try:
+            self._redis.delete(_bell(job))
+        except (redis.RedisError, OSError) as error:
+            _log.warning("ring_not_cleared", job=job.name, error=type(error).__name__)
+
+    def waiting(self) -> int:
+        """Count the jobs in the queues; raises what Redis raises."""
+        return sum(queue.count for queue in self._queues.values())
+
+    def is_up(self) -> bool:
+        """Say whether Redis answers."""
+        try:
+            return bool(self._redis.ping())
+        except (redis.RedisError, OSError):
+            return False
+
+
+def _bell(job: Job) -> str:
+    return f"timpora:rung:{job.name.lower()}"

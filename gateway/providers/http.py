@@ -1,0 +1,137 @@
+"""One HTTP request that ends in time, whatever the other side does.
+
+A read timeout bounds the wait for the next byte, so an answer that drips a byte a second can hold a
+worker for ever. Here a watch shuts the socket when the time for the whole call is over.
+"""
+
+import socket
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from gateway.providers.base import SendDeferred, SendUnconfirmed
+
+_CONNECT_WITHIN = 3.05
+_LONGEST_ANSWER = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """What the other side said."""
+
+    status: int
+    text: str
+
+
+class _Watched(HTTPAdapter):
+    """Holds on to the sockets that its request opens, so that another thread can shut them."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # theirs
+        """Let connections hand us their socket at once, and say when they are ready to be used."""
+        self.is_connected = False
+        self._is_over = False
+        self._held: list[socket.socket] = []
+        watched = self
+
+        class Plain(HTTPConnection):
+            def _new_conn(self) -> socket.socket:
+                return watched._hold(super()._new_conn())
+
+            def connect(self) -> None:
+                super().connect()
+                watched.is_connected = True
+
+        class Secure(HTTPSConnection):
+            def _new_conn(self) -> socket.socket:
+                return watched._hold(super()._new_conn())
+
+            def connect(self) -> None:
+                super().connect()
+                watched.is_connected = True
+
+        class PlainPool(HTTPConnectionPool):
+            ConnectionCls = Plain
+
+        class SecurePool(HTTPSConnectionPool):
+            ConnectionCls = Secure
+
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
+
+    def _hold(self, opened: socket.socket) -> socket.socket:
+        # A second handle: TLS takes the first one over before its handshake, which can drip too.
+        self._held.append(opened.dup())
+        if self._is_over:
+            opened.close()
+            raise TimeoutError("connected too late")
+        return opened
+
+    def read(self, response: requests.Response) -> HttpAnswer:
+        """Read the whole answer, if it came in time."""
+        body = response.raw.read(_LONGEST_ANSWER, decode_content=True)
+        if self._is_over:
+            # A connection that we shut can look like the end of the headers, or of the body.
+            raise TimeoutError("answered too late")
+        return HttpAnswer(response.status_code, body.decode("utf-8", "replace"))
+
+    def shut(self) -> None:
+        """End the request now; its reader sees a lost connection."""
+        self._is_over = True
+        for held in self._held:
+            with suppress(OSError):
+                held.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Let go of the sockets."""
+        super().close()
+        for held in self._held:
+            held.close()
+
+
+def post(
+    url: str, *, headers: Mapping[str, str], data: Mapping[str, Any], within: timedelta
+) -> HttpAnswer:
+    """Post a form and read the whole answer in the given time.
+
+    Raises SendDeferred when no connection came about, so that nothing can have left, and
+    SendUnconfirmed when one did and no whole answer came. Neither carries the error below it, which
+    may quote a header with a key or the form.
+    """
+    seconds = within.total_seconds()
+    adapter = _Watched(max_retries=0)
+    watch = threading.Timer(seconds, adapter.shut)
+    watch.daemon = True
+    with requests.Session() as session:
+        # Each call has a connection of its own: a kept one may be dead, and a request that is lost
+        # on it could not be told from one that arrived.
+        session.mount("http://", adapter)
+        session.mount("https://", adapter)
+        session.trust_env = False
+        watch.start()
+        try:
+            timeout = (min(_CONNECT_WITHIN, seconds), seconds)
+            with session.post(
+                url,
+                headers=dict(headers),
+                data=dict(data),
+                timeout=timeout,
+                stream=True,
+                allow_redirects=False,
+            ) as response:
+                return adapter.read(response)
+        except Exception as error:  # noqa: BLE001  # requests', urllib3's, the socket's: all alike
+            kind = type(error).__name__
+            if not adapter.is_connected:
+                raise SendDeferred(f"no connection ({kind})") from None
+            raise SendUnconfirmed(f"no whole answer within {seconds:g} s ({kind})") from None
+        finally:
+            watch.cancel()
+            watch.join()

@@ -1,0 +1,1 @@
+"""Every text that people receive, by key: one file for each language."""

@@ -1,0 +1,1 @@
+"""What a message means for reports: handled in one transaction, answered in one SMS."""

@@ -1,0 +1,65 @@
+"""What a sender asks for besides reporting: STATUS, TAMBAH, BATAL, BANTU, DAFTAR, BERHENTI."""
+
+from dataclasses import replace
+
+from sqlalchemy.orm import Session
+
+from gateway import clock
+from gateway.reporting import keeping
+from gateway.reporting.senders import Sender
+from gateway.reporting.voice import Reply, Voice
+from models.report import Report
+from parsers.language import Language
+from parsers.reading import Item
+
+
+def run(
+    session: Session, language: Language, voice: Voice, sender: Sender, item: Item
+) -> tuple[Reply | None, Report | None]:
+    """Do what a command asks; give the answer, if one is due, and the report that it is about."""
+    match item.code:
+        case "BANTU":
+            return voice.help(str(item.fields.get("topic", ""))), None
+        case "DAFTAR":
+            return _remind_again(voice, sender), None
+        case "BERHENTI":
+            return _stop_reminders(voice, sender), None
+    number = item.fields.get("ref")
+    if number is None:
+        return voice.say("ERR_NOMOR_KURANG", kode=item.code or ""), None
+    report = keeping.own_report(session, sender, str(number))
+    if report is None or report.number is None:
+        # A wrong number, an unknown one and somebody else's get the same answer.
+        return voice.say("ERR_NOMOR", x=str(number)), None
+    return _about(language, voice, item, report), report
+
+
+def _about(language: Language, voice: Voice, item: Item, report: Report) -> Reply:
+    number = report.number or ""
+    match item.code:
+        case "TAMBAH":
+            text = str(item.fields.get("note", "")).strip()
+            if not text:
+                return voice.of_report("ERR_TAMBAH_KOSONG", number, report.code, report.state)
+            keeping.add_note(report, text, "added", None)
+            return voice.of_report("OK_TAMBAH", number, report.code, report.state)
+        case "BATAL":
+            key = keeping.withdraw(language, report)
+            return voice.of_report(key, number, report.code, report.state)
+        case _:
+            return voice.of_report("STATUS", number, report.code, report.state)
+
+
+def _remind_again(voice: Voice, sender: Sender) -> Reply:
+    if not sender.is_registered:
+        return voice.say("ERR_BELUM_DAFTAR")
+    sender.phone.reminders_stopped_at = None
+    return voice.say("OK_DAFTAR", desa=", ".join(village.name for village in sender.villages))
+
+
+def _stop_reminders(voice: Voice, sender: Sender) -> Reply | None:
+    """Stop reminders, and say so once: to a second BERHENTI there is nothing to add."""
+    if sender.phone.reminders_stopped_at is not None:
+        return None
+    sender.phone.reminders_stopped_at = clock.now()
+    return replace(voice.say("OK_BERHENTI"), for_anyone=True)

@@ -1,0 +1,155 @@
+"""Taking waiting messages from the inbox, a few at a time, and what happens when one fails."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from gateway import clock, logs
+from gateway.messaging import sending
+from gateway.messaging.queues import JobTimedOut
+from gateway.reporting import handling
+from gateway.reporting.handling import Desk
+from models.database import ROWS_A_TURN, UNAVAILABLE, Database, Turn, try_to_lock
+from models.inbox import InboundMessage
+from models.people import Phone, PhoneKind
+from models.states import Lane
+
+_log = logs.logger()
+
+#: After a failure, when to try that message again; after the last it is set aside for a person.
+_TRY_AGAIN = tuple(timedelta(seconds=s) for s in (1, 5, 15, 60))
+#: So many waiting rows are looked at to find phones that nobody else is busy with.
+_LOOK_AT = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """What one turn did."""
+
+    handled: int
+    is_reply_due: bool
+
+
+class _Poison(Exception):
+    """Handling one message failed; carries which one, so that the others can go on without it."""
+
+    def __init__(self, message_id: int, cause: Exception) -> None:
+        super().__init__(message_id)
+        self.message_id = message_id
+        self.cause = cause
+
+
+def drain_some(database: Database, desk: Desk) -> Drained:
+    """Handle the oldest waiting messages in one transaction, at most a turn's worth.
+
+    A message that fails rolls the turn back; it is counted and put off, and the rest is handled in
+    the next turn, which therefore must come: the failed one counts as handled here.
+    """
+    try:
+        with database.writing() as session:
+            return _drain(session, desk)
+    except _Poison as poison:
+        with database.writing() as session:
+            is_reply_due = _put_off(session, desk, poison)
+        return Drained(1, is_reply_due)
+
+
+def _drain(session: Session, desk: Desk) -> Drained:
+    handled, is_reply_due, turn = 0, False, Turn()
+    for message in _take(session):
+        if not turn.take():
+            break
+        try:
+            is_reply_due = handling.handle(session, desk, message) or is_reply_due
+        except (JobTimedOut, *UNAVAILABLE):
+            raise
+        except Exception as error:
+            raise _Poison(message.id, error) from error
+        handled += 1
+    return Drained(handled, is_reply_due)
+
+
+def is_waiting() -> sa.ColumnElement[bool]:
+    """Tell messages that may be handled now."""
+    return sa.and_(
+        InboundMessage.handled_at.is_(None),
+        InboundMessage.set_aside_at.is_(None),
+        sa.or_(InboundMessage.handle_after.is_(None), InboundMessage.handle_after <= clock.now()),
+    )
+
+
+def _take(session: Session) -> list[InboundMessage]:
+    """Lock the phones of the oldest waiting messages, and give those phones' messages in order.
+
+    The lock is the phone's, not the row's: a worker that skipped locked rows would handle
+    somebody's second text before the first. The rows are read again under the lock, as they may be
+    done by now.
+    """
+    phones = session.scalars(
+        sa.select(InboundMessage.phone_id)
+        .where(is_waiting())
+        .order_by(InboundMessage.id)
+        .limit(_LOOK_AT)
+    ).all()
+    ours = try_to_lock(session, "phone", phones, ROWS_A_TURN)
+    if not ours:
+        return []
+    return list(
+        session.scalars(
+            sa.select(InboundMessage)
+            .where(is_waiting(), InboundMessage.phone_id.in_(ours))
+            .order_by(InboundMessage.id)
+            .limit(ROWS_A_TURN)
+        )
+    )
+
+
+def _put_off(session: Session, desk: Desk, poison: _Poison) -> bool:
+    """Count a failure; after the last try set the message aside and tell its sender it is kept."""
+    message = session.get_one(InboundMessage, poison.message_id)
+    message.attempts += 1
+    message.last_error = logs.name_of(poison.cause)
+    _log.error(
+        "handling_failed", message=message.id, attempts=message.attempts, error=message.last_error
+    )
+    if message.attempts <= len(_TRY_AGAIN):
+        message.handle_after = clock.now() + _TRY_AGAIN[message.attempts - 1]
+        return False
+    message.set_aside_at = clock.now()
+    phone = session.get_one(Phone, message.phone_id)
+    if phone.kind is not PhoneKind.MOBILE:
+        return False
+    reply = desk.voice.say("ERR_SISTEM")
+    sending.queue(
+        session,
+        channel=desk.channels.for_reply(message.channel),
+        phone_id=phone.id,
+        text=reply.text,
+        reply_key=reply.key,
+        lane=Lane.REPLY,
+        counted_from=message.received_at,
+        in_reply_to=message.id,
+    )
+    return True
+
+
+def next_waiting(session: Session) -> int | None:
+    """Name the oldest message that could be handled now."""
+    return session.scalars(
+        sa.select(InboundMessage.id).where(is_waiting()).order_by(InboundMessage.id).limit(1)
+    ).first()
+
+
+def requeue(session: Session, ids: list[int] | None) -> list[int]:
+    """Let messages that were set aside be handled again; say which."""
+    query = sa.select(InboundMessage).where(InboundMessage.set_aside_at.is_not(None))
+    if ids:
+        query = query.where(InboundMessage.id.in_(ids))
+    messages = session.scalars(query.order_by(InboundMessage.id)).all()
+    for message in messages:
+        message.set_aside_at = None
+        message.handle_after = None
+        message.attempts = 0
+    return [message.id for message in messages]

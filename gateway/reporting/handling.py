@@ -1,0 +1,309 @@
+"""What one message means for reports: everything it changes, and its one reply, in one transaction.
+
+The caller holds the lock of the message's phone, so that two texts of one person are handled one
+after the other.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from gateway import clock, logs
+from gateway.messaging import sending
+from gateway.messaging.sending import Channels
+from gateway.reporting import commands, keeping, limits
+from gateway.reporting.senders import Sender, who_sent
+from gateway.reporting.voice import URGENT, Reply, Voice
+from models.inbox import InboundMessage
+from models.people import Phone, PhoneKind
+from models.report import Report
+from models.states import Lane, ReportState
+from parsers.answering import read_answer
+from parsers.language import Language
+from parsers.reading import Item, Outcome, Reading, read
+
+_log = logs.logger()
+
+#: The same text is the same report for so long, and a question stays open.
+_A_DAY = timedelta(hours=24)
+_MOST_OPEN_QUESTIONS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What handling needs; made once in a process."""
+
+    language: Language
+    voice: Voice
+    channels: Channels
+    timezone: ZoneInfo
+    piece_wait: timedelta
+    capped_replies_an_hour: int
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What became of a message: a word for the inbox, and what to answer."""
+
+    outcome: str
+    reply: Reply | None = None
+    report: Report | None = None
+
+    @property
+    def lane(self) -> Lane:
+        """Say how soon the answer must leave."""
+        urgent = self.report is not None and self.report.urgency == URGENT
+        return Lane.URGENT if urgent else Lane.REPLY
+
+
+def handle(session: Session, desk: Desk, message: InboundMessage) -> bool:
+    """Do all that one message asks for; say whether anything is to be sent for it.
+
+    A text without a code may only be put off, to wait for the rest of its report.
+    """
+    phone = session.get_one(Phone, message.phone_id)
+    if phone.kind is not PhoneKind.MOBILE:
+        # Short codes, operators and the like are never answered: two machines would not stop.
+        close(message, "operator")
+        return False
+    sender = who_sent(session, phone, desk.timezone)
+    spoken_at = clock.spoken_at(message.network_time, message.received_at, sender.zone)
+    reading = read(message.text, desk.language, now=spoken_at)
+    message.text_key = sha256(reading.cleaned.encode("utf-8", "surrogatepass")).hexdigest()
+    told = _Handling(session, desk, message, sender, spoken_at).tell(reading)
+    if told is None:
+        message.handle_after = message.received_at + desk.piece_wait
+        return False
+    close(message, told.outcome)
+    reply = _allowed(session, desk, sender, told)
+    if reply is not None:
+        sending.queue(
+            session,
+            channel=desk.channels.for_reply(message.channel),
+            phone_id=phone.id,
+            text=reply.text,
+            reply_key=reply.key,
+            is_capped=reply.is_capped,
+            lane=told.lane,
+            counted_from=message.received_at,
+            in_reply_to=message.id,
+            report=told.report,
+        )
+    _log.info(
+        "message_handled",
+        message=message.id,
+        phone=phone.alias,
+        outcome=told.outcome,
+        reply=reply.key if reply else None,
+    )
+    return reply is not None
+
+
+def close(message: InboundMessage, outcome: str) -> None:
+    """Mark a message as handled."""
+    message.handled_at = clock.now()
+    message.outcome = outcome
+
+
+def _allowed(session: Session, desk: Desk, sender: Sender, told: Told) -> Reply | None:
+    reply = told.reply
+    if reply is None:
+        return None
+    if not sender.is_registered:
+        may_hear = reply.for_anyone or (
+            reply.has_number
+            and (
+                told.outcome == "command"
+                or told.report is None
+                or desk.language.forms[told.report.code].never_waits
+            )
+        )
+        reply = limits.to_stranger(session, desk.voice, sender, reply, may_hear=may_hear)
+    if reply is None or (
+        reply.is_capped
+        and limits.is_over_cap(session, sender.phone.id, desk.capped_replies_an_hour)
+    ):
+        return None
+    return reply
+
+
+@dataclass(frozen=True, slots=True)
+class _Handling:
+    """One message on its way through the rules; the order of the rules is that of `tell`."""
+
+    session: Session
+    desk: Desk
+    message: InboundMessage
+    sender: Sender
+    spoken_at: datetime
+
+    def tell(self, reading: Reading) -> Told | None:
+        """Find what the message means, and do it; None: let it wait for the rest of its report."""
+        if _may_be_answer(reading):
+            answered = self._answer()
+            if answered is not None:
+                return answered
+        only = reading.items[0] if len(reading.items) == 1 else None
+        if only is not None and only.outcome is Outcome.CHAT:
+            return self._chat(only)
+        reports = [one for one in reading.items if one.outcome in {Outcome.REPORT, Outcome.DRAFT}]
+        others = [one for one in reading.items if one not in reports]
+        if not reports:
+            return self._unkept(others)
+        return self._same_again(reports) or self._keep(reports, others)
+
+    def _keep(self, items: Sequence[Item], others: Sequence[Item]) -> Told:
+        """Store reports and drafts; what else stands in the SMS is named in the same reply."""
+        kept: list[tuple[Item, Report]] = []
+        needless: list[Told] = []
+        for item in items:
+            already = self._reported_in_month(item)
+            if already:
+                needless.append(self._needless(already))
+            else:
+                report = keeping.keep(
+                    self.session, self.desk.language, self.message, self.sender, item
+                )
+                kept.append((item, report))
+        if not kept:
+            return needless[0]
+        first_item, first = kept[0]
+        if len(kept) == 1 and not others:
+            reply = self.desk.voice.kept(keeping.as_kept(first, self.sender))
+            return Told(first_item.outcome.value, reply, first)
+        refused = [one for one in others if one.outcome is not Outcome.CHAT]
+        reply = self.desk.voice.several(
+            [keeping.as_kept(report, self.sender) for _, report in kept], refused
+        )
+        return Told("report", reply, _most_urgent(report for _, report in kept))
+
+    def _unkept(self, items: Iterable[Item]) -> Told:
+        """Run commands, answer questions and refusals; the first answer is the one that is sent."""
+        told = []
+        for item in items:
+            if item.outcome is Outcome.COMMAND:
+                reply, report = commands.run(
+                    self.session, self.desk.language, self.desk.voice, self.sender, item
+                )
+                told.append(Told("command", reply, report))
+            else:
+                told.append(Told(item.outcome.value, self.desk.voice.item(item)))
+        return next((one for one in told if one.reply is not None), told[0])
+
+    def _answer(self) -> Told | None:
+        """Take the message as an answer to the newest question of ours that it fits."""
+        open_ones = self.session.scalars(
+            sa.select(Report)
+            .where(
+                Report.phone_id == self.sender.phone.id,
+                Report.asked_at.is_not(None),
+                Report.asked_at > clock.now() - _A_DAY,
+            )
+            .order_by(Report.id.desc())
+            .limit(_MOST_OPEN_QUESTIONS)
+        ).all()
+        for report in open_ones:
+            if keeping.take_answer(
+                self.session,
+                self.desk.language,
+                self.sender,
+                report,
+                self.message,
+                read_answer(
+                    self.message.text,
+                    self.desk.language,
+                    keeping.question_of(report),
+                    now=self.spoken_at,
+                ),
+            ):
+                reply = self.desk.voice.kept(keeping.as_kept(report, self.sender))
+                return Told("answer", reply, report)
+        return None
+
+    def _chat(self, item: Item) -> Told | None:
+        """Answer a text without a code, once it is sure that it is no piece of a report."""
+        if item.ask is None:
+            return Told("chat")
+        if self.sender.is_registered and self.message.text.strip() and self.desk.piece_wait:
+            report = keeping.join(self.session, self.sender, self.message, self.desk.piece_wait)
+            if report is not None:
+                return Told("joined", None, report)
+            if self.message.handle_after is None:
+                return None
+        if limits.was_answered(self.session, self.message):
+            # A machine that echoes us would go on for ever; a person has had this answer already.
+            return Told("chat")
+        return Told("chat", self.desk.voice.item(item))
+
+    def _same_again(self, items: Iterable[Item]) -> Told | None:
+        """Recognise the same text from the same phone within a day."""
+        if any("repeat" in item.flags for item in items):
+            return None
+        first = self.session.scalars(
+            sa.select(Report)
+            .where(
+                Report.phone_id == self.message.phone_id,
+                Report.text_key == self.message.text_key,
+                Report.received_at > self.message.received_at - _A_DAY,
+                Report.state != ReportState.INVALID,
+            )
+            .order_by(Report.id)
+            .limit(1)
+        ).first()
+        if first is None:
+            return None
+        if first.number is None:
+            # The draft of that text is still open: ask again, do not open a second one.
+            first.asked_at = clock.now()
+            return Told("again", self.desk.voice.kept(keeping.as_kept(first, self.sender)), first)
+        hour_ago = clock.now() - limits.HOUR
+        if limits.was_sent(self.session, first.phone_id, "ERR_SAMA", hour_ago, first.id):
+            return Told("again", None, first)
+        return Told("again", self.desk.voice.same(first.number), first)
+
+    def _reported_in_month(self, item: Item) -> int:
+        """For a form that says there is nothing: count what this phone has reported in that month.
+
+        Only this very phone's reports count: of others it must learn nothing.
+        """
+        forms = self.desk.language.forms
+        if not forms[item.code or ""].denies:
+            return 0
+        month = int(item.fields.get("month", self.spoken_at.month))
+        year = self.spoken_at.year - (month > self.spoken_at.month)
+        begin = datetime(year, month, 1, tzinfo=self.sender.zone)
+        end = datetime(year + month // 12, month % 12 + 1, 1, tzinfo=self.sender.zone)
+        return self.session.scalars(
+            sa.select(sa.func.count())
+            .select_from(Report)
+            .where(
+                Report.phone_id == self.sender.phone.id,
+                Report.received_at >= begin,
+                Report.received_at < end,
+                Report.code.not_in([form.code for form in forms.values() if form.denies]),
+                Report.state.not_in([ReportState.INVALID, ReportState.DRAFT]),
+            )
+        ).one()
+
+    def _needless(self, already: int) -> Told:
+        village = self.sender.villages[0].name if self.sender.villages else "?"
+        return Told("rejected", self.desk.voice.say("ERR_NIHIL_ADA", desa=village, n=str(already)))
+
+
+def _may_be_answer(reading: Reading) -> bool:
+    """Tell a text that may only answer; one word (`turis`) can answer and begin a report."""
+    return len(reading.items) == 1 and reading.items[0].outcome in {
+        Outcome.CHAT,
+        Outcome.QUESTION,
+        Outcome.DRAFT,
+    }
+
+
+def _most_urgent(reports: Iterable[Report]) -> Report:
+    found = list(reports)
+    return next((one for one in found if one.urgency == URGENT), found[0])

@@ -1,0 +1,270 @@
+"""Reports and drafts in the database: made, completed, added to; each change with its event."""
+
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from gateway import clock
+from gateway.reporting.senders import Sender
+from gateway.reporting.voice import URGENT, VILLAGE, Kept
+from models.inbox import InboundMessage
+from models.people import Village
+from models.report import ConfirmationNumber, Report, ReportEvent
+from models.states import ReportState
+from parsers import cleaning, numbers
+from parsers.answering import Answer, Question, choice
+from parsers.language import Language
+from parsers.reading import Item, Outcome, Problem, Reason
+
+
+def keep(
+    session: Session, language: Language, message: InboundMessage, sender: Sender, item: Item
+) -> Report:
+    """Store what one item says as a report with its number, or as a draft without one."""
+    form = language.forms[item.code or ""]
+    village = _village_of(sender, message.text)
+    missing = list(item.missing)
+    is_draft = item.outcome is Outcome.DRAFT
+    if sender.is_registered and village is None:
+        missing.append(VILLAGE)
+        # What must not wait is stored first and asked afterwards.
+        is_draft = is_draft or not form.never_waits
+    fields = dict(item.fields)
+    report = Report(
+        code=form.code,
+        state=ReportState.DRAFT,
+        urgency=item.urgency or form.urgency,
+        village_code=village.code if village else None,
+        phone_id=sender.phone.id,
+        inbox_id=message.id,
+        channel=message.channel,
+        note=str(fields.pop("note", "")),
+        fields=fields,
+        missing=missing,
+        problems=_stored(item.problems),
+        flags=sorted({*item.flags, *message.flags}),
+        verified=sender.is_registered,
+        unverified_reason=sender.unverified_reason,
+        text_key=message.text_key or "",
+        asked_at=clock.now() if missing or item.problems else None,
+        received_at=message.received_at,
+        network_time=message.network_time,
+    )
+    session.add(report)
+    if is_draft:
+        _add_event(report, "drafted", missing=missing)
+    else:
+        _receive(session, language, report)
+    return report
+
+
+def _receive(session: Session, language: Language, report: Report) -> None:
+    """Give a report its number and its first state."""
+    # On the connection: the session would first write out all that is still being changed.
+    ordinal = session.connection().scalar(
+        sa.insert(ConfirmationNumber).values(given_at=clock.now()).returning(ConfirmationNumber.id)
+    )
+    if ordinal is None:
+        raise RuntimeError("the database gave no place in the order of numbers")
+    report.number = numbers.number_for(ordinal)
+    report.move_to(ReportState.RECEIVED)
+    _add_event(report, "received")
+    if language.forms[report.code].first_state == ReportState.CLOSED:
+        report.move_to(ReportState.CLOSED)
+        _add_event(report, "closed", by="gateway")
+
+
+def take_answer(
+    session: Session,
+    language: Language,
+    sender: Sender,
+    report: Report,
+    message: InboundMessage,
+    answer: Answer | None,
+) -> bool:
+    """Put an answer into a draft, or into a report that still lacked it; say whether it fits."""
+    if answer is not None:
+        _complete(language, sender, report, message, answer)
+    elif not _choose_village(sender, report, message):
+        return False
+    lacks = bool(report.missing or report.problems)
+    report.asked_at = clock.now() if lacks else None
+    if not lacks and report.state is ReportState.DRAFT:
+        _receive(session, language, report)
+    return True
+
+
+def _complete(
+    language: Language,
+    sender: Sender,
+    report: Report,
+    message: InboundMessage,
+    answer: Answer,
+) -> None:
+    added = {name: value for name, value in answer.fields.items() if name != "note"}
+    village = [VILLAGE] if VILLAGE in report.missing else []
+    report.fields = {**report.fields, **added}
+    report.problems = _stored(answer.problems)
+    report.missing = [*answer.missing, *village]
+    spoken_at = clock.spoken_at(message.network_time, message.received_at, sender.zone)
+    report.flags = sorted({*report.flags, *answer.flags})
+    if report.urgency != URGENT:
+        # What made it urgent may be a word that no field holds: it is never taken back.
+        form = language.forms[report.code]
+        report.urgency = form.urgency_of(report.fields, report.flags, spoken_at)
+    _add_event(report, "completed", message=message.id, fields=added)
+
+
+def _choose_village(sender: Sender, report: Report, message: InboundMessage) -> bool:
+    """Take a message as the answer to `which of your villages`; say whether it was one."""
+    if report.missing != [VILLAGE] or report.problems:
+        return False
+    village = _named_village(sender.villages, message.text)
+    if village is None and len(sender.villages) == 2:  # noqa: PLR2004  # asked as 1 or 2
+        chosen = choice(message.text, len(sender.villages))
+        village = sender.villages[chosen - 1] if chosen else None
+    if village is None:
+        return False
+    report.village_code = village.code
+    report.missing = []
+    _add_event(report, "completed", message=message.id, village=village.code)
+    return True
+
+
+def join(
+    session: Session, sender: Sender, message: InboundMessage, within: timedelta
+) -> Report | None:
+    """Add a text without a code to the report that came just before or after it."""
+    report = session.scalars(
+        sa.select(Report)
+        .where(
+            Report.phone_id == sender.phone.id,
+            Report.received_at >= message.received_at - within,
+            Report.received_at <= message.received_at + within,
+            Report.state != ReportState.INVALID,
+        )
+        .order_by(Report.id.desc())
+        .limit(1)
+    ).first()
+    if report is not None and within:
+        add_note(report, message.text, "joined", message)
+        return report
+    return None
+
+
+def add_note(report: Report, text: str, event: str, message: InboundMessage | None) -> None:
+    """Add words to a report; what stood there stays."""
+    report.note = f"{report.note}\n{text}".strip()
+    _add_event(report, event, message=message.id if message else None, note=text)
+
+
+def withdraw(language: Language, report: Report) -> str:
+    """Withdraw a report if its code and state allow it; give the key of the text that says so."""
+    form = language.forms[report.code]
+    if report.state is ReportState.INVALID:
+        return "OK_BATAL"
+    if form.never_waits:
+        _add_event(report, "withdrawal_asked")
+        return "OK_BATAL_CATAT"
+    untaken = {ReportState.RECEIVED, ReportState.NOTIFIED}
+    if form.denies:
+        untaken.add(ReportState.CLOSED)
+    if report.state in untaken and report.move_to(ReportState.INVALID):
+        report.asked_at = None
+        _add_event(report, "withdrawn")
+        return "OK_BATAL"
+    return "ERR_BATAL_TELAT"
+
+
+def own_report(session: Session, sender: Sender, number: str) -> Report | None:
+    """Find a report by its number, if this very phone sent it."""
+    return session.scalars(
+        sa.select(Report).where(Report.number == number, Report.phone_id == sender.phone.id)
+    ).one_or_none()
+
+
+def as_kept(report: Report, sender: Sender) -> Kept:
+    """Give what a reply tells of a report."""
+    if report.village_code is not None:
+        names: tuple[str, ...] = tuple(
+            village.name for village in sender.villages if village.code == report.village_code
+        )
+    else:
+        names = tuple(village.name for village in sender.villages)
+    return Kept(
+        code=report.code,
+        fields=report.fields,
+        missing=tuple(report.missing),
+        problems=_problems(report),
+        urgency=report.urgency,
+        flags=tuple(report.flags),
+        number=report.number,
+        villages=names,
+    )
+
+
+def question_of(report: Report) -> Question:
+    """Give what is asked of a report's sender; the village is asked for apart."""
+    return Question(
+        code=report.code,
+        fields=report.fields,
+        missing=tuple(name for name in report.missing if name != VILLAGE),
+        problems=_problems(report),
+    )
+
+
+def _problems(report: Report) -> tuple[Problem, ...]:
+    return tuple(
+        Problem(one["field"], one["given"], Reason(one["reason"]), tuple(one["options"]))
+        for one in report.problems
+    )
+
+
+def _stored(problems: Sequence[Problem]) -> list[dict[str, Any]]:
+    return [
+        {
+            "field": one.field,
+            "given": one.given,
+            "reason": str(one.reason),
+            "options": list(one.options),
+        }
+        for one in problems
+    ]
+
+
+def _add_event(report: Report, event: str, *, by: str = "reporter", **detail: object) -> None:
+    report.events.add(
+        ReportEvent(
+            event=event,
+            at=clock.now(),
+            by=by,
+            state=report.state,
+            detail={name: value for name, value in detail.items() if value is not None},
+        )
+    )
+
+
+def _village_of(sender: Sender, text: str) -> Village | None:
+    """Tell which village a report is for: the only one, or the one that the text names."""
+    if len(sender.villages) == 1:
+        return sender.villages[0]
+    return _named_village(sender.villages, text)
+
+
+def _named_village(villages: Sequence[Village], text: str) -> Village | None:
+    """Find the one village whose name, or whose kecamatan's name, stands in a text."""
+    words = f" {_words(text)} "
+    for by in ("name", "kecamatan"):
+        named = [village for village in villages if f" {_words(getattr(village, by))} " in words]
+        if len(named) == 1:
+            return named[0]
+    return None
+
+
+def _words(text: str) -> str:
+    plain = cleaning.clean(text).casefold().replace("'", "")
+    return " ".join(re.findall(r"\w+", plain))

@@ -1,0 +1,70 @@
+"""What may really be sent: strangers hear little, and errors are bounded."""
+
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from gateway import clock
+from gateway.reporting.senders import Sender
+from gateway.reporting.voice import Reply, Voice
+from models.inbox import InboundMessage
+from models.outbox import OutboundMessage
+
+HOUR = timedelta(hours=1)
+_TOLD_STRANGER_FOR = timedelta(hours=24)
+
+
+def to_stranger(
+    session: Session, voice: Voice, sender: Sender, reply: Reply, *, may_hear: bool
+) -> Reply | None:
+    """Give what an unregistered phone hears: what it may hear, else once a day how to register."""
+    if may_hear:
+        return reply
+    since = clock.now() - _TOLD_STRANGER_FOR
+    if was_sent(session, sender.phone.id, "ERR_BELUM_DAFTAR", since):
+        return None
+    return voice.say("ERR_BELUM_DAFTAR")
+
+
+def is_over_cap(session: Session, phone_id: int, most: int) -> bool:
+    """Say whether a phone has had its share of help and errors for the last hour."""
+    sent = session.scalars(
+        sa.select(sa.func.count())
+        .select_from(OutboundMessage)
+        .where(
+            OutboundMessage.phone_id == phone_id,
+            OutboundMessage.created_at > clock.now() - HOUR,
+            OutboundMessage.is_capped,
+        )
+    ).one()
+    return sent >= most
+
+
+def was_sent(
+    session: Session, phone_id: int, key: str, since: datetime, report_id: int | None = None
+) -> bool:
+    """Say whether a phone was sent a text since then, perhaps about one report."""
+    query = sa.select(OutboundMessage.id).where(
+        OutboundMessage.phone_id == phone_id,
+        OutboundMessage.created_at > since,
+        OutboundMessage.reply_key == key,
+    )
+    if report_id is not None:
+        query = query.where(OutboundMessage.report_id == report_id)
+    return session.scalars(query.limit(1)).first() is not None
+
+
+def was_answered(session: Session, message: InboundMessage) -> bool:
+    """Tell the same words from the same phone within the hour that have been answered already."""
+    query = (
+        sa.select(OutboundMessage.id)
+        .join(InboundMessage, InboundMessage.id == OutboundMessage.in_reply_to)
+        .where(
+            OutboundMessage.phone_id == message.phone_id,
+            OutboundMessage.created_at > clock.now() - HOUR,
+            InboundMessage.text_key == message.text_key,
+            InboundMessage.id != message.id,
+        )
+    )
+    return session.scalars(query.limit(1)).first() is not None

@@ -1,0 +1,76 @@
+"""What a text would be taken for and answered with, without storing anything."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+from gateway.reporting.handling import Desk
+from gateway.reporting.voice import Kept, Reply
+from models.states import ReportState
+from parsers import numbers, segments
+from parsers.reading import Item, Outcome, read
+
+
+def read_and_answer(
+    text: str, desk: Desk, now: datetime, sender: Literal["reporter", "officer"], village: str
+) -> dict[str, Any]:
+    """Give items, reply, the reply's key and its segments, ready for JSON.
+
+    Numbers in the reply are samples; nothing is looked up, so a command about a report is answered
+    as if that report existed and had just come in.
+    """
+    reading = read(text, desk.language, now=now, sender=sender)
+    reply = _reply(desk, reading.items, village)
+    return {
+        "items": [item.as_json() for item in reading.items],
+        "reply": reply.text if reply else None,
+        "reply_key": reply.key if reply else None,
+        "segments": segments.measure(reply.text).segments if reply else 0,
+    }
+
+
+def _reply(desk: Desk, items: Sequence[Item], village: str) -> Reply | None:
+    kept = [
+        _kept(item, place, village)
+        for place, item in enumerate(items, 1)
+        if item.outcome in {Outcome.REPORT, Outcome.DRAFT}
+    ]
+    others = [item for item in items if item.outcome not in {Outcome.REPORT, Outcome.DRAFT}]
+    if len(kept) == 1 and not others:
+        return desk.voice.kept(kept[0])
+    if kept:
+        refused = [item for item in others if item.outcome is not Outcome.CHAT]
+        return desk.voice.several(kept, refused)
+    replies = [_of_other(desk, item, village) for item in others]
+    return next((reply for reply in replies if reply is not None), None)
+
+
+def _kept(item: Item, place: int, village: str) -> Kept:
+    return Kept(
+        code=item.code or "",
+        fields=item.fields,
+        missing=item.missing,
+        problems=item.problems,
+        urgency=item.urgency,
+        flags=item.flags,
+        number=numbers.number_for(place) if item.outcome is Outcome.REPORT else None,
+        villages=(village,),
+    )
+
+
+#: What a command about a report is answered with, as if that report had just come in.
+_ABOUT_A_REPORT = {"TAMBAH": "OK_TAMBAH", "BATAL": "OK_BATAL", "STATUS": "STATUS"}
+
+
+def _of_other(desk: Desk, item: Item, village: str) -> Reply | None:
+    voice = desk.voice
+    if item.outcome is not Outcome.COMMAND:
+        return voice.item(item)
+    if item.code == "BANTU":
+        return voice.help(str(item.fields.get("topic", "")))
+    if item.code in _ABOUT_A_REPORT:
+        ref = str(item.fields.get("ref", ""))
+        if not ref:
+            return voice.say("ERR_NOMOR_KURANG", kode=item.code)
+        return voice.of_report(_ABOUT_A_REPORT[item.code], ref, "WNA", ReportState.RECEIVED)
+    return voice.say("OK_DAFTAR" if item.code == "DAFTAR" else "OK_BERHENTI", desa=village)

@@ -1,0 +1,250 @@
+"""What we say: which text answers what was read and kept, and the values that stand in it.
+
+Pure: it looks nothing up. Handling and `timpora parse` call the same functions, so a preview is
+what would really go out.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from gateway.replies.catalogue import Catalogue
+from models.states import ReportState
+from parsers import segments
+from parsers.form import Field, Form
+from parsers.language import Language
+from parsers.reading import Item, Problem, Reason
+
+#: What a draft that lacks only its village lacks; no form has a field of that name.
+VILLAGE = "village"
+
+#: The urgency that goes before everything.
+URGENT = "mendesak"
+
+#: So many characters of what was written are quoted back.
+_LONGEST_QUOTE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One SMS to answer with."""
+
+    key: str
+    text: str
+    has_number: bool = False
+    """It carries a confirmation number, so it is never held back."""
+    keeps_draft: bool = False
+    """It asks for the rest of something that we keep."""
+    for_anyone: bool = False
+    """A phone that nobody registered hears it, too."""
+
+    @property
+    def is_capped(self) -> bool:
+        """Say whether only so many of its kind are sent to a phone in an hour.
+
+        Help, errors and ERR_SAMA are; a question about a kept draft is not, as the next short
+        answer completes a report.
+        """
+        if self.keeps_draft:
+            return False
+        return self.key == "ERR_SAMA" or (
+            not self.has_number and self.key.startswith(("ERR_", "BANTU"))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A report or draft as far as a reply tells of it."""
+
+    code: str
+    fields: Mapping[str, int | str]
+    missing: tuple[str, ...]
+    problems: tuple[Problem, ...]
+    urgency: str | None
+    flags: tuple[str, ...]
+    number: str | None
+    """None: a draft."""
+    villages: tuple[str, ...]
+    """The name of its village; several when it is not known yet which of them."""
+
+    @property
+    def is_quiet(self) -> bool:
+        """Say whether the sender asked for the shortest reply there is."""
+        return "quiet" in self.flags
+
+
+class Voice:
+    """The texts of one language, filled with what a report says."""
+
+    def __init__(self, language: Language, catalogue: Catalogue) -> None:
+        """Take the forms and words, and the texts."""
+        self._language = language
+        self._catalogue = catalogue
+
+    def say(self, key: str, **values: str) -> Reply:
+        """Give a text that needs no report."""
+        return Reply(key, self._catalogue.text(key, **values))
+
+    def item(self, item: Item) -> Reply | None:
+        """Answer something of which nothing is kept as a report: a question, a refusal, chat."""
+        key = item.ask
+        if key is None:
+            return None
+        given = item.problems[0].given if item.problems else ""
+        return self.say(
+            key,
+            x=given or str(item.fields.get("ref", "")),
+            kode=item.code or "",
+            kode_kode=self._codes(),
+        )
+
+    def help(self, topic: str | None) -> Reply:
+        """Explain the gateway, or one code."""
+        form = self._language.forms.get(topic or "")
+        if form is None:
+            return self.say("BANTU")
+        return self.say(form.replies.help, kode=form.code, contoh=form.example)
+
+    def kept(self, kept: Kept) -> Reply:
+        """Answer one report or draft: its number, what was understood, what is still asked."""
+        form = self._language.forms[kept.code]
+        if kept.number is None:
+            return self._question(form, kept)
+        asked = self._lacking(form, kept)
+        if kept.is_quiet:
+            key = "OK_DIAM_KURANG" if asked else "OK_DIAM"
+        elif asked:
+            key = self._first_known(f"{form.replies.ok}_KURANG", "OK_LAPORAN_KURANG")
+        elif len(kept.villages) > 1:
+            key = "OK_DESA_PILIH" if len(kept.villages) == 2 else "OK_DESA"  # noqa: PLR2004
+        elif "masked_document" in kept.flags:
+            key = "INFO_PASPOR"
+        elif kept.urgency == URGENT:
+            key = self._first_known(f"{form.replies.ok}_MENDESAK", form.replies.ok)
+        else:
+            key = self._first_known(form.replies.ok, "OK_LAPORAN")
+        return Reply(
+            key, self._catalogue.text(key, **self._values(form, kept, asked)), has_number=True
+        )
+
+    def several(self, kept: Sequence[Kept], refused: Sequence[Item]) -> Reply:
+        """Answer several reports of one SMS: the numbers, and by name what is not in."""
+        numbered = [f"{one.code} No {one.number}" for one in kept if one.number is not None]
+        lacking = []
+        for one in kept:
+            if one.number is None or one.missing or one.problems:
+                form = self._language.forms[one.code]
+                lacking.append(f"{one.code} ({self._lacking(form, one)})")
+        lacking += [item.code or "?" for item in refused]
+        key = "OK_BANYAK_SEBAGIAN" if lacking else "OK_BANYAK"
+        text = self._catalogue.text(
+            key, n=str(len(numbered)), daftar=", ".join(numbered), apa=", ".join(lacking)
+        )
+        return Reply(key, text, has_number=bool(numbered), keeps_draft=True)
+
+    def same(self, number: str) -> Reply:
+        """Say that this very report is in already."""
+        return Reply("ERR_SAMA", self._catalogue.text("ERR_SAMA", no=number), has_number=True)
+
+    def of_report(self, key: str, number: str, code: str, state: ReportState) -> Reply:
+        """Answer a command about one report."""
+        status = self._catalogue.word(f"state_{state.value}")
+        text = self._catalogue.text(key, no=number, kode=code, status=status)
+        return Reply(key, text, has_number=True)
+
+    def _question(self, form: Form, kept: Kept) -> Reply:
+        """Ask for what a draft lacks: first what is not clear, then what is missing."""
+        values = self._values(form, kept, self._lacking(form, kept))
+        if kept.problems:
+            key, more = self._problem(form, kept.problems[0])
+            values |= more
+        elif kept.missing == (VILLAGE,):
+            key = "ERR_DESA_PILIH" if len(kept.villages) == 2 else "ERR_DESA"  # noqa: PLR2004
+        elif len(kept.missing) == 1:
+            key = _field(form, kept.missing[0]).ask or form.replies.incomplete
+        elif kept.is_quiet:
+            key = "DIAM_KURANG"
+        else:
+            key = form.replies.incomplete
+        return Reply(key, self._catalogue.text(key, **values), keeps_draft=True)
+
+    def _problem(self, form: Form, problem: Problem) -> tuple[str, dict[str, str]]:
+        field = _field(form, problem.field)
+        ask = field.ask or form.replies.incomplete
+        values = {"x": problem.given}
+        if problem.reason is Reason.AMBIGUOUS and len(problem.options) >= 2:  # noqa: PLR2004
+            first, second, *_ = problem.options
+            values |= {"pilih_a": self._shown(field, first), "pilih_b": self._shown(field, second)}
+            return self._first_known(f"{ask}_PILIH", f"{ask}_KENAL", ask), values
+        if problem.reason is Reason.CONTRADICTION and field.kind == "country":
+            return "ERR_WNI", values  # the only country that contradicts a report is our own
+        if problem.given:
+            return self._first_known(f"{ask}_KENAL", ask), values
+        return ask, values
+
+    def _lacking(self, form: Form, kept: Kept) -> str:
+        """Name by their labels the fields that are not clear, with what was written, or missing."""
+        lacking = {}
+        for problem in kept.problems:
+            label = self._label(form, problem.field)
+            given = segments.shorten(problem.given, _LONGEST_QUOTE)
+            lacking[problem.field] = f'{label} "{given}"' if given else label
+        for name in kept.missing:
+            if name != VILLAGE:
+                lacking.setdefault(name, self._label(form, name))
+        return ", ".join(lacking.values())
+
+    def _label(self, form: Form, name: str) -> str:
+        return _field(form, name).label[self._catalogue.language]
+
+    def _values(self, form: Form, kept: Kept, lacking: str) -> dict[str, str]:
+        word, fields = self._catalogue.word, kept.fields
+        count, month, day = fields.get("count"), fields.get("month"), fields.get("event_date")
+        villages = (*kept.villages, "", "")
+        return {
+            "no": kept.number or "",
+            "n": str(len(kept.villages)),
+            "kode": kept.code,
+            "apa": lacking,
+            "org": word("org", n=str(count)) if count else word("org_belum_tahu"),
+            "negara": self._named(form, "country", fields) or word("negara_belum_tahu"),
+            "tujuan": self._named(form, "purpose", fields),
+            "ke": self._named(form, "destination", fields) or word("ke_belum_tahu"),
+            "kapan": self._day(str(day)) if day else word("kapan_belum_tahu"),
+            "bulan": self._language.months(self._catalogue.language)[int(month) - 1]
+            if month
+            else "",
+            "desa": villages[0],
+            "desa_b": villages[1],
+        }
+
+    def _named(self, form: Form, name: str, fields: Mapping[str, int | str]) -> str:
+        value = fields.get(name)
+        if value is None or value == "XX":
+            return ""
+        return self._shown(_field(form, name), str(value))
+
+    def _shown(self, field: Field, value: str) -> str:
+        if field.kind == "country":
+            return self._language.country_short(value, self._catalogue.language)
+        if field.kind == "purpose":
+            return self._language.purpose_name(value, self._catalogue.language)
+        return value
+
+    def _day(self, iso: str) -> str:
+        day = date.fromisoformat(iso)
+        return f"{day.day} {self._language.months(self._catalogue.language)[day.month - 1]}"
+
+    def _codes(self) -> str:
+        codes = list(self._language.forms)
+        return ", ".join(codes[:-1]) + self._catalogue.word("atau") + codes[-1]
+
+    def _first_known(self, *keys: str) -> str:
+        return next((key for key in keys if key in self._catalogue.texts), keys[-1])
+
+
+def _field(form: Form, name: str) -> Field:
+    field = form.field(name)
+    if field is None:
+        raise KeyError(f"{form.code} has no field {name}")
+    return field

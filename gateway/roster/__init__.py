@@ -1,0 +1,1 @@
+"""Villages and the people who report for them."""

@@ -1,0 +1,117 @@
+"""Demo people, who must never meet the outside world: their numbers may be somebody's."""
+
+import dataclasses
+import ipaddress
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from gateway.identity import Directory
+from gateway.roster import people, villages
+from gateway.roster.tables import Row
+from gateway.settings import PREFIX, Settings
+from models.database import insert_unless_there, lock_name
+from models.people import Mark, Reporter
+
+_MARK = "demo_people"
+_FIRST_NUMBER = 6281237000001
+#: Oinlasi in Mollo Selatan; it also has a sekdes.
+_OINLASI = "53.02.02.2008"
+#: Neighbours that share one kader, and so one phone.
+_SHARED = ("53.02.02.2010", "53.02.02.2012")
+
+
+class DemoPeopleError(Exception):
+    """Demo people are in the roster while messages could leave this machine."""
+
+
+def load_demo(session: Session, directory: Directory, settings: Settings) -> None:
+    """Put the demo people into the roster, once in a database's life and in development only."""
+    if not settings.is_development:
+        return
+    lock_name(session, villages.ROSTER_LOCK)
+    mark = {"name": _MARK, "value": "loaded"}
+    if insert_unless_there(session, Mark, mark, Mark.name) is None:
+        return
+    villages.ensure_shipped(session)
+    people.store(session, directory, people.understand(list(_demo_rows())), is_demo=True)
+
+
+def demo_phone(session: Session, village_code: str) -> str | None:
+    """Give the number of a village's demo kades; None where there is none (now)."""
+    numbers = _numbers()
+    is_there = session.scalar(
+        sa.select(sa.literal(1)).where(
+            sa.exists().where(
+                Reporter.is_demo,
+                Reporter.ended_at.is_(None),
+                Reporter.village_code == village_code,
+                Reporter.role == "kades",
+            )
+        )
+    )
+    return numbers.get(village_code) if is_there else None
+
+
+def remove_demo(session: Session) -> int:
+    """End the entries of all demo people; say how many there were."""
+    lock_name(session, villages.ROSTER_LOCK)
+    return people.end(session, "demo people removed", Reporter.is_demo)
+
+
+def refuse_outside_world(session: Session, settings: Settings) -> None:
+    """Raise DemoPeopleError when demo people are active and a provider is not on this machine."""
+    outside = list(_outside(settings))
+    if not outside:
+        return
+    active = sa.exists().where(Reporter.is_demo, Reporter.ended_at.is_(None))
+    if session.scalar(sa.select(sa.literal(1)).where(active)):
+        raise DemoPeopleError(
+            f"there are demo people in the roster, and {'; '.join(outside)}: real phones would get"
+            " their messages; mend: timpora roster remove-demo, or a fresh TIMPORA_DATA_DIR"
+        )
+
+
+def _outside(settings: Settings) -> Iterator[str]:
+    """Name each setting by which messages would leave this machine."""
+    for channel in dataclasses.fields(settings):
+        account = getattr(settings, channel.name)
+        if not hasattr(account, "base_url"):
+            continue
+        variable = f"{PREFIX}{channel.name.upper()}_BASE_URL"
+        if account.base_url is None:
+            yield f"{variable} is not set, which means the provider itself"
+        elif not _is_loopback(account.base_url):
+            yield f"{variable} is not on this machine"
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _numbers() -> dict[str, str]:
+    """Give each shipped village, in the order of their codes, the number of its demo kades."""
+    codes = sorted(str(row.cells["code"]) for row in villages.shipped_rows())
+    return {code: f"+{_FIRST_NUMBER + place}" for place, code in enumerate(codes)}
+
+
+def _demo_rows() -> Iterator[Row]:
+    names = {str(row.cells["code"]): str(row.cells["name"]) for row in villages.shipped_rows()}
+    numbers = _numbers()
+    for code, number in numbers.items():
+        yield _row(number, f"Kades {names[code]}", "kades", code)
+    sekdes, kader = (f"+{_FIRST_NUMBER + len(numbers) + place}" for place in range(2))
+    yield _row(sekdes, f"Sekdes {names[_OINLASI]}", "sekdes", _OINLASI)
+    both = " dan ".join(names[code] for code in _SHARED)
+    for code in _SHARED:
+        yield _row(kader, f"Kader {both}", "kader", code)
+
+
+def _row(phone: str, name: str, role: str, code: str) -> Row:
+    return Row(0, {"phone": phone, "name": name, "role": role, "village_code": code})

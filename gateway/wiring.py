@@ -1,0 +1,73 @@
+"""Where real things are plugged together: once in each process, whatever its entry point."""
+
+from dataclasses import dataclass
+
+from gateway import logs
+from gateway.identity import Directory, WrongKey
+from gateway.messaging.queues import Doorbell
+from gateway.messaging.sending import Channels
+from gateway.providers.registry import providers
+from gateway.replies import catalogue
+from gateway.replies.catalogue import ReplyError
+from gateway.reporting.handling import Desk
+from gateway.reporting.voice import Voice
+from gateway.roster import demo
+from gateway.roster.demo import DemoPeopleError
+from gateway.settings import Settings, SettingsError
+from models.database import NOT_MIGRATED, UNAVAILABLE, Database
+from parsers import language
+from parsers.language import DataError
+
+_log = logs.logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """Everything that an entry point may need."""
+
+    settings: Settings
+    database: Database
+    directory: Directory
+    channels: Channels
+    doorbell: Doorbell
+    desk: Desk
+
+
+def wire(settings: Settings) -> Wiring:
+    """Build everything from the settings; opens nothing, but loads and checks the agency's data."""
+    channels = Channels(providers(settings), settings.channel)
+    words = language.load(settings.agency_dir)
+    texts = catalogue.load(settings.agency_dir)
+    return Wiring(
+        settings=settings,
+        database=Database(settings.database_url),
+        directory=Directory(settings.secret_key),
+        channels=channels,
+        doorbell=Doorbell(settings.redis_url),
+        desk=Desk(
+            language=words,
+            voice=Voice(words, texts["id"]),
+            channels=channels,
+            timezone=settings.timezone,
+            piece_wait=settings.piece_wait,
+            capped_replies_an_hour=settings.capped_replies_an_hour,
+        ),
+    )
+
+
+#: What stops a start, each with a text that names the thing, the place and the mend.
+START_ERRORS = (SettingsError, DataError, ReplyError, WrongKey, DemoPeopleError)
+
+
+def refuse_wrong_start(office: Wiring) -> None:
+    """Raise what makes this process unfit: another database's key, or demo people near real ones.
+
+    A database that is away, or not migrated yet, is no reason: it may come, and until then webhooks
+    answer `send it again`.
+    """
+    try:
+        with office.database.reading() as session:
+            office.directory.verify_key(session)
+            demo.refuse_outside_world(session, office.settings)
+    except (*UNAVAILABLE, *NOT_MIGRATED) as error:
+        _log.warning("start_not_checked", error=type(error).__name__)
