@@ -1,0 +1,585 @@
+"""Africa's Talking, as it really speaks: what it posts to us, and what it makes of our messages."""
+# ruff: noqa: SLF001  # the guard of the SDK's private parts has to name them
+
+import inspect
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+from urllib.parse import quote_plus
+
+import pytest
+from africastalking.SMS import SMSService
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.africastalking_server import API_KEY, SEND_PATH, AfricasTalkingServer
+from support.provider_contract import (
+    MESSAGE,
+    SEND_ERRORS,
+    DeliveryCase,
+    IdGiven,
+    InboundCase,
+    ProviderContract,
+    Reached,
+    SeenRequest,
+    SendingCase,
+)
+from support.raw_server import RawServer, body_of, http_answer, lasting_at_most
+from support.waiting import free_port
+
+from gateway.providers.africastalking import AfricasTalking
+from gateway.providers.base import (
+    InboundRequest,
+    InboundSms,
+    Intake,
+    KeyPress,
+    OutboundSms,
+    PolledProvider,
+    ReportedDelivery,
+    SendDeferred,
+    SendRefused,
+    SendUnconfirmed,
+    Unreadable,
+)
+from gateway.settings import AfricasTalkingSettings
+from models.states import MessageStatus
+
+FORM = "application/x-www-form-urlencoded"
+LATIN = f"{FORM}; charset=iso-8859-1"
+USERNAME = "timpora"
+SENDER = "TIMPORA"
+
+PHONE = "+6281200000123"
+FROM = "from=%2B6281200000123"
+AT_0604 = datetime(2026, 3, 1, 6, 4, 45, tzinfo=UTC)
+
+
+def post(
+    path: str, body: str | bytes, content_type: str = FORM, query: bytes = b""
+) -> InboundRequest:
+    raw = body.encode() if isinstance(body, str) else body
+    return InboundRequest("POST", path, query, {"content-type": content_type}, raw)
+
+
+def sms(
+    label: str, body: str | bytes, content_type: str = FORM, query: bytes = b"", **expected: Any
+) -> InboundCase:
+    """Write a case of one message; what is not named is as in the shortest post there is."""
+    plain: dict[str, Any] = {"sender": PHONE, "recipient": None, "text": ""}
+    message = InboundSms(**(plain | expected))
+    return InboundCase(label, post("sms", body, content_type, query), Intake((message,)))
+
+
+def dated(label: str, said: str, moment: datetime | None) -> InboundCase:
+    """Write a case of a date: whatever it is, the message is kept, and the date as it was sent."""
+    return sms(
+        label,
+        f"{FROM}&text=NIHIL&date={quote_plus(said)}",
+        text="NIHIL",
+        network_time=moment,
+        flags=() if moment else ("odd_date",),
+        payload={"date": said},
+    )
+
+
+def odd(label: str, body: str | bytes, text: str, content_type: str = FORM) -> InboundCase:
+    """Write a case of a text that is not in UTF-8."""
+    return sms(label, body, content_type, text=text, flags=("odd_encoding",))
+
+
+def unreadable(
+    label: str, request: InboundRequest, reason: str, *, keeps: bool = True
+) -> InboundCase:
+    item = Unreadable(reason, request.body if keeps else b"")
+    return InboundCase(label, request, Intake(unreadable=(item,)))
+
+
+DATES = [
+    dated("a date without a zone is UTC", "2026-03-01 06:04:45", AT_0604),
+    dated("a date in the ISO shape", "2026-03-01T06:04:45Z", AT_0604),
+    dated(
+        "a date with milliseconds", "2026-03-01T06:04:45.123Z", AT_0604.replace(microsecond=123000)
+    ),
+    dated("a date in the zone of Timor", "2026-03-01T14:04:45+08:00", AT_0604),
+    dated("a date with blanks around it", " 2026-03-01 06:04:45 ", AT_0604),
+    dated("a date in seconds since 1970", "1772345085", None),
+    dated("a date with the day first", "01/03/2026 06:04:45", None),
+    dated("a date in the year nought", "00000101000000", None),
+    dated("a date that no calendar has", "2026-02-30 06:04:45", None),
+    dated("a date before all time", "0001-01-01T00:00:00+23:59", None),
+    dated("a date after all time", "9999-12-31T23:59:59-23:59", None),
+    dated("a day without an hour, which two messages may share", "2026-03-01", None),
+    sms("an empty date is not an odd one", f"{FROM}&date=", payload={"date": ""}),
+]
+
+ENCODINGS = [
+    sms(
+        "letters and signs in UTF-8", f"{FROM}&text=caf%C3%A9+%F0%9F%98%80", text="café \U0001f600"
+    ),
+    sms("raw UTF-8", FROM.encode() + b"&text=caf\xc3\xa9", text="café"),
+    sms("UTF-8 under another name", f"{FROM}&text=caf%C3%A9", LATIN, text="café"),
+    odd("escaped Latin-1, declared", f"{FROM}&text=caf%E9", "café", LATIN),
+    odd("escaped Latin-1, declared nowhere", f"{FROM}&text=caf%E9", "café"),
+    odd("raw Latin-1, declared", FROM.encode() + b"&text=caf\xe9", "café", LATIN),
+    odd("raw Latin-1, declared nowhere", FROM.encode() + b"&text=caf\xe9", "café"),
+    odd("one raw byte that is nothing", FROM.encode() + b"&text=NIHIL\x80", "NIHIL\x80"),
+    odd("a quoted name of a charset", f"{FROM}&text=%80", "€", f'{FORM}; Charset="Windows-1252"'),
+    odd("a byte that the charset has not", f"{FROM}&text=%81", "\ufffd", LATIN),
+    odd("half of a surrogate pair", f"{FROM}&text=%ED%A0%80", "\xed\xa0\x80"),
+    odd("UTF-8 that is cut off", f"{FROM}&text=%F0%9F", "\xf0\x9f"),
+    sms("a charset that nobody knows", f"{FROM}&text=ok", f"{FORM}; charset=klingon", text="ok"),
+    sms("NUL, which is the at sign of GSM", f"{FROM}&text=agen%00contoh", text="agen\x00contoh"),
+    sms("a percent sign that escapes nothing", f"{FROM}&text=50%+orang%zz", text="50% orang%zz"),
+    sms("an equals sign in the text", f"{FROM}&text=a=b", text="a=b"),
+    sms("line ends", f"{FROM}&text=PMI%0D%0A3", text="PMI\r\n3"),
+]
+
+NO_SENDER = "no sender (field `from`)"
+NO_DIALOGUE = "no `sessionId` or no `phoneNumber`"
+
+
+def with_id(label: str, given_id: str, expected: str | None) -> InboundCase:
+    return sms(label, f"{FROM}&id={given_id}", provider_message_id=expected)
+
+
+def from_sender(label: str, sent: str, sender: str) -> InboundCase:
+    return sms(label, f"from={sent}&text=NIHIL", sender=sender, text="NIHIL")
+
+
+def pressed(label: str, body: str, relayed: str, service_code: str = "*384*1234#") -> InboundCase:
+    press = KeyPress("ATUid_1", PHONE, service_code, relayed, is_cumulative=True)
+    return InboundCase(label, post("ussd", body), Intake(key_presses=(press,)))
+
+
+DIAL = "sessionId=ATUid_1&phoneNumber=%2B6281200000123&serviceCode=%2A384%2A1234%23"
+
+INBOUND = [
+    sms(
+        "a message with every field",
+        "date=2026-03-01+06%3A04%3A45&from=%2B6281200000123&id=5f0c-demo&linkId="
+        "&text=WNA%23Australia%232&to=31234&networkCode=99999&cost=KES+1.00",
+        recipient="31234",
+        text="WNA#Australia#2",
+        provider_message_id="5f0c-demo",
+        network_time=AT_0604,
+        payload={
+            "date": "2026-03-01 06:04:45",
+            "linkId": "",
+            "networkCode": "99999",
+            "cost": "KES 1.00",
+        },
+    ),
+    *DATES,
+    *ENCODINGS,
+    # An empty text is a message too: a refusal would only bring it again, each minute.
+    sms("no text at all", FROM),
+    sms("an empty text", f"{FROM}&text="),
+    sms("one blank", f"{FROM}&text=+", text=" "),
+    sms("a long text", f"{FROM}&text={'x' * 2000}", text="x" * 2000),
+    with_id("no id but the field", "", None),
+    with_id("null for an id", "null", None),
+    with_id("None for an id", "None", None),
+    with_id("NULL for an id", "NULL", None),
+    with_id("blanks for an id", "+", None),
+    with_id("an id with blanks around it", "+AT-1+", "AT-1"),
+    from_sender("a raw plus, which is a blank in a form", "+6281200000123", " 6281200000123"),
+    from_sender("a number without a plus", "6281200000123", "6281200000123"),
+    from_sender("a sender that is a name", "TELKOMSEL", "TELKOMSEL"),
+    from_sender("a sender that is a short code", "31234", "31234"),
+    sms("a field that comes twice: the first", f"{FROM}&text=WNA&text=PMI&from=MTN", text="WNA"),
+    sms("fields that have no name", f"{FROM}&=x&&text=NIHIL&", text="NIHIL"),
+    sms("a query, which is not the form", f"{FROM}&text=NIHIL", query=b"text=PMI", text="NIHIL"),
+    unreadable("no sender", post("sms", "text=NIHIL&id=5"), NO_SENDER),
+    unreadable("a blank sender", post("sms", "from=+&text=NIHIL"), NO_SENDER),
+    unreadable("a sender in the query", post("sms", "", query=FROM.encode()), NO_SENDER),
+    unreadable("an empty body", post("sms", b""), NO_SENDER),
+    unreadable("JSON", post("sms", '{"from": "+62812"}', "application/json"), NO_SENDER),
+    unreadable("bytes", post("sms", b"\xff\x00\xfe"), NO_SENDER),
+    pressed("the first request of a dialogue", f"{DIAL}&networkCode=99999&text=", ""),
+    pressed("all keys of a dialogue so far", f"{DIAL}&text=1%2A2", "1*2"),
+    pressed("an empty key", f"{DIAL}&text=1%2A%2A2", "1**2"),
+    pressed("no text and no service code", DIAL.partition("&serviceCode")[0], "", ""),
+    # A PIN may be among the keys, so that nothing of such a body is kept.
+    unreadable(
+        "keys of no dialogue",
+        post("ussd", "phoneNumber=%2B6281200000123&text=1%2A123456"),
+        NO_DIALOGUE,
+        keeps=False,
+    ),
+    unreadable(
+        "keys of nobody", post("ussd", "sessionId=A&text=1%2A123456"), NO_DIALOGUE, keeps=False
+    ),
+    InboundCase("the end of a dialogue", post("ussd/end", f"{DIAL}&status=Success"), Intake()),
+    InboundCase("an end without a word", post("ussd/end", b""), Intake()),
+]
+
+
+def report(
+    label: str, body: str, raw_status: str, status: MessageStatus | None, reason: str = ""
+) -> DeliveryCase:
+    expected = ReportedDelivery("ATXid_1", raw_status, reason, status)
+    return DeliveryCase(label, post("dlr", body), expected)
+
+
+def status(word: str, meaning: MessageStatus | None) -> DeliveryCase:
+    body = f"id=ATXid_1&status={quote_plus(word)}&phoneNumber=%2B6281200000123&networkCode=99999"
+    return report(f"the status {word!r}", body, word, meaning)
+
+
+def no_report(label: str, body: str) -> DeliveryCase:
+    return DeliveryCase(label, post("dlr", body), None)
+
+
+DELIVERY = [
+    # `Success` is `delivered` here, and no more than `accepted` in the answer to a send.
+    status("Success", MessageStatus.DELIVERED),
+    status("success", MessageStatus.DELIVERED),
+    status("SUCCESS", MessageStatus.DELIVERED),
+    status("Sent", MessageStatus.SENT),
+    status("SUBMITTED", MessageStatus.SENT),
+    status("buffered", MessageStatus.SENT),
+    status("Rejected", MessageStatus.FAILED),
+    status("FAILED", MessageStatus.FAILED),
+    status("Expired", MessageStatus.FAILED),
+    # A phone without coverage may still get the message: it is the rule in the hills.
+    status("AbsentSubscriber", None),
+    status("Teleported", None),
+    status("66", None),
+    report(
+        "a reason, with the slip of their pen, and a count",
+        "id=ATXid_1&status=Failed&failureReason=NotNetworkSubcriber&retryCount=0",
+        "Failed",
+        MessageStatus.FAILED,
+        "NotNetworkSubcriber",
+    ),
+    report(
+        "blanks around all of it",
+        "id=+ATXid_1+&status=+Rejected+&failureReason=+UserInBlackList+",
+        "Rejected",
+        MessageStatus.FAILED,
+        "UserInBlackList",
+    ),
+    report(
+        "a status and a reason longer than any",
+        f"id=ATXid_1&status={'s' * 300}&failureReason={'r' * 300}",
+        "s" * 60,
+        None,
+        "r" * 60,
+    ),
+    no_report("no id", "status=Success"),
+    no_report("None for an id", "id=None&status=Success"),
+    no_report("an empty id", "id=&status=Success"),
+    no_report("no status", "id=ATXid_1"),
+    no_report("an empty status", "id=ATXid_1&status="),
+    no_report("an empty form", ""),
+]
+
+# What we send -------------------------------------------------------------------------------------
+
+
+def answered(*recipients: Any, message: str = "Sent to 1/1 Total Cost: KES 0.8000") -> str:
+    return json.dumps({"SMSMessageData": {"Message": message, "Recipients": recipients}})
+
+
+def recipient(**fields: Any) -> dict[str, Any]:
+    plain = {"statusCode": 101, "number": MESSAGE.to, "status": "Success", "messageId": "ATXid_1"}
+    return plain | fields
+
+
+def raw(label: str, answer: str | bytes, outcome: Any, said: str | None = None) -> SendingCase:
+    return SendingCase(label, http_answer(answer), outcome, said)
+
+
+def refused(code: int, name: str, outcome: type[Exception]) -> SendingCase:
+    return SendingCase(f"their code {code}", f"refuse:{code}", outcome, f"{code} {name}")
+
+
+NOT_THEIRS = "HTTP 201 with an answer that is not theirs"
+QUOTING = json.dumps(MESSAGE.text)[1:-1]
+
+SENDING = [
+    SendingCase("taken", "accept", IdGiven),
+    SendingCase("taken, and processed already", "accept:100", IdGiven),
+    SendingCase("taken into their queue", "accept:102", IdGiven),
+    SendingCase("an answer that names its charset", "charset", IdGiven),
+    # A refusal comes with HTTP 201: the code of the recipient alone says what became of it.
+    refused(401, "RiskHold", SendRefused),
+    refused(402, "InvalidSenderId", SendRefused),
+    refused(403, "InvalidPhoneNumber", SendRefused),
+    refused(404, "UnsupportedNumberType", SendRefused),
+    refused(405, "InsufficientBalance", SendDeferred),
+    refused(406, "UserInBlacklist", SendRefused),
+    refused(407, "CouldNotRoute", SendRefused),
+    refused(409, "DoNotDisturbRejection", SendRefused),
+    refused(500, "InternalServerError", SendDeferred),
+    refused(501, "GatewayError", SendDeferred),
+    refused(502, "RejectedByGateway", SendRefused),
+    SendingCase("nobody taken, and why", "empty:InvalidSenderId", SendRefused, "InvalidSenderId"),
+    raw("nobody taken, and no word", '{"SMSMessageData": {"Recipients": []}}', SendRefused),
+    SendingCase(
+        "a key that is wrong, which somebody may mend",
+        "http:401",
+        SendDeferred,
+        "HTTP 401: The supplied authentication is invalid",
+    ),
+    SendingCase("forbidden", "http:403", SendDeferred),
+    SendingCase("a form that they do not like", "http:400", SendRefused),
+    SendingCase("an address that is wrong", "http:404", SendRefused),
+    SendingCase("too many at once", "http:429", SendDeferred, "HTTP 429"),
+    SendingCase("trouble of theirs", "http:500", SendDeferred, "HTTP 500"),
+    SendingCase("out of service", "http:503", SendDeferred, "HTTP 503"),
+    SendingCase("a time-out behind their door", "http:504", SendUnconfirmed, "HTTP 504"),
+    SendingCase("another address, which is not followed", "http:302", SendDeferred),
+    SendingCase(
+        "nobody there",
+        None,
+        SendDeferred,
+        "no connection (ConnectionError)",
+        requests=0,
+    ),
+    SendingCase("hung up without an answer", "close", SendUnconfirmed),
+    raw("half an answer", http_answer(answered(recipient()))[:90], SendUnconfirmed),
+    SendingCase("no HTTP at all", b"SSH-2.0-OpenSSH_9.2\r\n", SendUnconfirmed),
+    SendingCase(
+        "half of a body",
+        http_answer(answered(recipient()))[:-40],
+        SendUnconfirmed,
+    ),
+    SendingCase(
+        "an answer without a content type",
+        http_answer(answered(recipient()), content_type=""),
+        "ATXid_1",
+    ),
+    raw("a code that is written as a text", answered(recipient(statusCode="101")), "ATXid_1"),
+    raw("taken, and no id", answered(recipient(messageId="None")), None),
+    raw("taken, and null for an id", answered(recipient(messageId=None)), None),
+    raw("taken, and no field for an id", answered({"statusCode": 100, "status": "Ok"}), None),
+    raw("no JSON", "Sent to 1/1", SendUnconfirmed, NOT_THEIRS),
+    raw("an empty body", "", SendUnconfirmed, NOT_THEIRS),
+    raw("JSON of somebody else", '{"ok": true}', SendUnconfirmed, NOT_THEIRS),
+    raw("JSON that is a list", "[1]", SendUnconfirmed, NOT_THEIRS),
+    raw("JSON that is null", "null", SendUnconfirmed, NOT_THEIRS),
+    raw("JSON too deep to read", "[" * 60000, SendUnconfirmed, NOT_THEIRS),
+    raw("bytes", b"\xff\xfe\x00", SendUnconfirmed, NOT_THEIRS),
+    raw("a recipient of no fields", answered({}), SendUnconfirmed, NOT_THEIRS),
+    raw("a recipient that is a word", answered("Success"), SendUnconfirmed, NOT_THEIRS),
+    raw("no code", answered(recipient(statusCode=None)), SendUnconfirmed, NOT_THEIRS),
+    raw(
+        "a code without end",
+        answered(recipient(statusCode=float("inf"))),
+        SendUnconfirmed,
+        NOT_THEIRS,
+    ),
+    raw("a code that they do not have", answered(recipient(statusCode=999)), SendRefused),
+    SendingCase(
+        "a number that is none",
+        "accept",
+        SendRefused,
+        "not a number that Africa's Talking takes",
+        OutboundSms(8, "TELKOMSEL", MESSAGE.text),
+        requests=0,
+    ),
+    SendingCase(
+        "a number without a plus",
+        "accept",
+        SendRefused,
+        "not a number that Africa's Talking takes",
+        OutboundSms(8, "081290000001", MESSAGE.text),
+        requests=0,
+    ),
+    SendingCase(
+        "a text that no encoding holds",
+        "accept",
+        SendDeferred,
+        "no connection (UnicodeEncodeError)",
+        OutboundSms(8, MESSAGE.to, "salah \ud800"),
+        requests=0,
+    ),
+    # Whatever they repeat of ours ends in our log and in a row of the outbox.
+    SendingCase(
+        "a refusal that repeats the request",
+        lambda request: http_answer(b"Bad form: " + body_of(request), "400 Bad Request"),
+        SendRefused,
+        f"HTTP 400: Bad form: username={USERNAME}"
+        f"&to=%2B...&message=...&bulkSMSMode=1&from={SENDER}",
+    ),
+    SendingCase(
+        "an error that repeats the key",
+        http_answer(f"The key {API_KEY} is not known", "401 Unauthorized", "text/plain"),
+        SendDeferred,
+        "HTTP 401: The key ... is not known",
+    ),
+    raw(
+        "a status that repeats the number",
+        answered(recipient(statusCode=403, status=f"Invalid: {MESSAGE.to}")),
+        SendRefused,
+        "403 Invalid: +...",
+    ),
+    raw(
+        "a reason that repeats the text",
+        answered(message=f"Spam: {QUOTING} or {MESSAGE.text}"),
+        SendRefused,
+        "Spam: ... or ...",
+    ),
+]
+
+
+def account(base_url: str | None, sender: str | None = SENDER) -> AfricasTalkingSettings:
+    return AfricasTalkingSettings(USERNAME, API_KEY, sender, base_url)
+
+
+class TestAfricasTalking(ProviderContract):
+    NAME = "africastalking"
+    ROUTES: ClassVar[Mapping[str, str]] = dict.fromkeys(("sms", "dlr", "ussd", "ussd/end"), "POST")
+    INBOUND: ClassVar = INBOUND
+    DELIVERY: ClassVar = DELIVERY
+    SENDING: ClassVar = SENDING
+    SECRETS: ClassVar = (API_KEY,)
+
+    def adapter(self) -> AfricasTalking:
+        return AfricasTalking(None)
+
+    @contextmanager
+    def reaching(self, behaviour: Any) -> Iterator[Reached]:
+        """Reach nobody (None), the stand-in that behaves so, or a server with that very answer."""
+        if behaviour is None:
+            yield Reached(AfricasTalking(account(f"http://127.0.0.1:{free_port()}")))
+        elif isinstance(behaviour, str):
+            with AfricasTalkingServer.running() as stand_in:
+                stand_in.behave(behaviour)
+                yield Reached(
+                    AfricasTalking(account(stand_in.url)),
+                    lambda: [
+                        SeenRequest(
+                            one.path, one.headers, one.fields, one.message_ids.get(MESSAGE.to)
+                        )
+                        for one in stand_in.requests
+                    ],
+                )
+        else:
+            with RawServer.answering(behaviour) as server:
+                yield Reached(
+                    AfricasTalking(account(server.url)),
+                    lambda: [
+                        SeenRequest(*read, form)
+                        for read, form in zip(server.heads(), server.forms(), strict=True)
+                    ],
+                )
+
+    def check_request(self, seen: SeenRequest, message: OutboundSms) -> None:
+        headers = {name.lower(): value for name, value in seen.headers.items()}
+        assert seen.path == SEND_PATH
+        assert headers["apikey"] == API_KEY
+        # Without it they answer in XML.
+        assert headers["accept"] == "application/json"
+        assert headers["content-type"] == FORM
+        assert seen.fields == {
+            "username": USERNAME,
+            "to": message.to,
+            "message": message.text,
+            "bulkSMSMode": "1",
+            "from": SENDER,
+        }
+
+    def test_it_sends_only_with_an_account(self):
+        assert not AfricasTalking(None).can_send
+        assert AfricasTalking(account(None)).can_send
+        with pytest.raises(SendDeferred, match="TIMPORA_AFRICASTALKING_USERNAME and _API_KEY"):
+            AfricasTalking(None).send(MESSAGE)
+
+    def test_it_is_not_polled_and_claims_one_at_a_time(self):
+        assert not isinstance(self.adapter(), PolledProvider)
+        assert self.adapter().claims_at_once == 1
+
+    def test_without_a_sender_the_field_is_left_out(self):
+        with AfricasTalkingServer.running() as stand_in:
+            AfricasTalking(account(stand_in.url, sender=None)).send(MESSAGE)
+
+            assert set(stand_in.requests[0].fields) == {"username", "to", "message", "bulkSMSMode"}
+
+    def test_any_answer_ends_in_an_id_or_one_of_the_three(self):
+        words = st.sampled_from(["SMSMessageData", "Recipients", "statusCode", "status", "Message"])
+        leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+        values = st.recursive(
+            leaves, lambda inner: st.lists(inner) | st.dictionaries(words, inner), max_leaves=8
+        )
+        theirs = st.builds(
+            lambda fields, rest: {"SMSMessageData": {"Recipients": [fields], **rest}},
+            st.dictionaries(words | st.just("messageId"), leaves) | values,
+            st.dictionaries(st.just("Message"), leaves),
+        )
+        bodies = (theirs | values).map(json.dumps).map(str.encode) | st.binary()
+        statuses = st.sampled_from(["200 OK", "201 Created", "204 No Content", "418 Teapot", "600"])
+
+        with RawServer.answering() as server:
+            adapter = AfricasTalking(account(server.url))
+
+            @settings(max_examples=150, deadline=None)
+            @given(bodies, statuses)
+            def send(body: bytes, status: str) -> None:
+                server.answer = lambda _request: http_answer(body, status)
+                try:
+                    given_id = adapter.send(MESSAGE)
+                except SEND_ERRORS:
+                    return
+                assert given_id is None or isinstance(given_id, str)
+
+            send()
+
+    @pytest.mark.slow
+    def test_a_send_to_a_server_that_drips_ends_in_time(self):
+        with AfricasTalkingServer.running() as stand_in:
+            stand_in.behave("drip-headers")
+
+            with lasting_at_most(11), pytest.raises(SendUnconfirmed):
+                AfricasTalking(account(stand_in.url)).send(MESSAGE)
+
+
+class TestTheirSdk:
+    """What we use of the SDK that it does not promise: a new version may have it no more."""
+
+    @pytest.mark.parametrize("sender", [SENDER, None])
+    def test_a_send_goes_through_the_hook_that_we_replace(self, sender: str | None):
+        calls = []
+
+        class Listening(SMSService):
+            def _make_request(self, *args: Any, **kwargs: Any) -> str:
+                calls.append(inspect.signature(super()._make_request).bind(*args, **kwargs))
+                return "what the hook returns"
+
+        service = Listening(USERNAME, API_KEY)
+        service._baseUrl = "http://127.0.0.1:9/version1"
+
+        returned = service.send(MESSAGE.text, [MESSAGE.to], sender_id=sender)
+
+        assert returned == "what the hook returns"
+        assert len(calls) == 1
+        said = calls[0].arguments
+        assert said["url"] == "http://127.0.0.1:9/version1/messaging"
+        assert said["method"] == "POST"
+        assert said["headers"]["apiKey"] == API_KEY
+        assert said["headers"]["Accept"] == "application/json"
+        assert said["data"] == {
+            "username": USERNAME,
+            "to": MESSAGE.to,
+            "message": MESSAGE.text,
+            "bulkSMSMode": 1,
+            **({"from": sender} if sender else {}),
+        }
+
+    def test_the_hook_has_the_parameters_that_we_take(self):
+        ours = AfricasTalking(account(None))._service
+
+        theirs = inspect.signature(SMSService._make_request).parameters
+        assert list(inspect.signature(type(ours)._make_request).parameters) == list(theirs)
+
+    @pytest.mark.parametrize(
+        ("username", "host"),
+        [("timpora", "api.africastalking.com"), ("sandbox", "api.sandbox.africastalking.com")],
+    )
+    def test_the_user_name_chooses_the_host(self, username: str, host: str):
+        service = AfricasTalking(AfricasTalkingSettings(username, API_KEY, None, None))._service
+
+        assert service is not None
+        assert service._make_url("/messaging") == f"https://{host}/version1/messaging"
