@@ -1,6 +1,8 @@
 """What integration tests share: both databases, a real Redis, the wiring."""
 
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -32,24 +34,58 @@ def redis_server() -> Iterator[RedisServer]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'timpora.db'}"
-    server: PostgresServer = request.getfixturevalue("postgres")
-    return server.new_database()
+def kind(request: pytest.FixtureRequest) -> str:
+    which: str = request.param
+    return which
 
 
 @pytest.fixture
-def empty_database(database_url: str) -> Iterator[Database]:
-    database = Database(database_url)
-    yield database
-    database.dispose()
+def empty_database(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    if kind == "sqlite":
+        url = f"sqlite:///{tmp_path / 'timpora.db'}"
+    else:
+        url = request.getfixturevalue("postgres").new_database()
+    with opened(url) as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite database to copy: migrating takes longer than most tests."""
+    path = tmp_path_factory.mktemp("migrated") / "timpora.db"
+    with opened(f"sqlite:///{path}") as database:
+        schema.upgrade(database)
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_url(postgres: PostgresServer) -> str:
+    """The same on PostgreSQL."""
+    url = postgres.new_database()
+    with opened(url) as database:
+        schema.upgrade(database)
+    return url
 
 
 @pytest.fixture
-def database(empty_database: Database) -> Database:
-    schema.upgrade(empty_database)
-    return empty_database
+def database(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    if kind == "sqlite":
+        path = shutil.copy(request.getfixturevalue("migrated_file"), tmp_path / "timpora.db")
+        url = f"sqlite:///{path}"
+    else:
+        like = request.getfixturevalue("migrated_url")
+        url = request.getfixturevalue("postgres").new_database(like)
+    with opened(url) as database:
+        yield database
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Database]:
+    database = Database(url)
+    try:
+        yield database
+    finally:
+        database.dispose()
 
 
 @pytest.fixture

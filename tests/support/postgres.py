@@ -14,6 +14,7 @@ from typing import Self
 from uuid import uuid4
 
 import psycopg
+from sqlalchemy.engine import make_url
 from support.die_with_parent import launch
 from support.processes import alive, descendants, kill_all
 from support.waiting import wait_until
@@ -181,11 +182,12 @@ class PostgresServer:
         """Return what the server has written."""
         return (self._folder / "log").read_text(errors="replace")
 
-    def new_database(self) -> str:
-        """Make an empty database, and return its SQLAlchemy URL."""
+    def new_database(self, like: str = "") -> str:
+        """Make a database, empty or like the one with that URL, and return its SQLAlchemy URL."""
         name = f"timpora_{uuid4().hex[:12]}"
+        template = make_url(like).database if like else "template0"
         with psycopg.connect(self._dsn, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return f"postgresql+psycopg://{SUPERUSER}@/{name}?host={self._folder}"
 
     def stop(self) -> None:
