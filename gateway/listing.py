@@ -2,7 +2,7 @@
 
 import getpass
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,7 +15,7 @@ from models.inbox import InboundMessage, Quarantined
 from models.outbox import OutboundMessage
 from models.people import AuditEntry, Phone
 from models.report import Report, ReportEvent
-from models.states import ReportState
+from models.states import MessageStatus, ReportState
 
 
 def reports_query(state: str | None, since: datetime | None) -> sa.Select[Report]:
@@ -89,20 +89,56 @@ def messages(
     """List messages in both directions, oldest first; with a reason, numbers instead of aliases."""
     rows: list[dict[str, Any]] = []
     if direction in {None, "in"}:
-        rows += _incoming(session, zone)
+        rows += _incoming(session, zone, status)
     if direction in {None, "out"}:
-        rows += _outgoing(session, zone)
-    if status is not None:
-        rows = [row for row in rows if row["status"] == status]
+        rows += _outgoing(session, zone, status)
     rows.sort(key=lambda row: (row["created_at"], row["direction"]))
     if reveal is not None:
         _reveal(session, rows, reveal)
     return rows
 
 
-def _incoming(session: Session, zone: ZoneInfo) -> list[dict[str, Any]]:
+def count_messages(session: Session, *, direction: str | None, status: str | None) -> int:
+    """Count what `messages` would list."""
+    total = 0
+    if direction in {None, "in"}:
+        incoming = sa.select(sa.func.count()).select_from(InboundMessage)
+        total += session.scalar(incoming.where(*_with_inbound_status(status))) or 0
+    if direction in {None, "out"}:
+        outgoing = sa.select(sa.func.count()).select_from(OutboundMessage)
+        total += session.scalar(outgoing.where(*_with_outbound_status(status))) or 0
+    return total
+
+
+#: What stands in the place of a status for a message that came in.
+INBOUND_STATUSES: Mapping[str, sa.ColumnElement[bool]] = {
+    "waiting": sa.and_(InboundMessage.handled_at.is_(None), InboundMessage.set_aside_at.is_(None)),
+    "handled": InboundMessage.handled_at.is_not(None),
+    "set_aside": sa.and_(
+        InboundMessage.handled_at.is_(None), InboundMessage.set_aside_at.is_not(None)
+    ),
+}
+
+
+def _with_inbound_status(status: str | None) -> list[sa.ColumnElement[bool]]:
+    if status is None:
+        return []
+    return [INBOUND_STATUSES.get(status, sa.false())]
+
+
+def _with_outbound_status(status: str | None) -> list[sa.ColumnElement[bool]]:
+    if status is None:
+        return []
+    if status not in set(MessageStatus):
+        return [sa.false()]
+    return [OutboundMessage.status == MessageStatus(status)]
+
+
+def _incoming(session: Session, zone: ZoneInfo, status: str | None) -> list[dict[str, Any]]:
     rows = session.execute(
-        sa.select(InboundMessage, Phone.alias).join(Phone, Phone.id == InboundMessage.phone_id)
+        sa.select(InboundMessage, Phone.alias)
+        .join(Phone, Phone.id == InboundMessage.phone_id)
+        .where(*_with_inbound_status(status))
     )
     return [
         {
@@ -129,14 +165,16 @@ def _incoming(session: Session, zone: ZoneInfo) -> list[dict[str, Any]]:
 
 
 def _status_of(message: InboundMessage) -> str:
-    if message.set_aside_at is not None:
-        return "set_aside"
-    return "waiting" if message.handled_at is None else "handled"
+    if message.handled_at is not None:
+        return "handled"
+    return "waiting" if message.set_aside_at is None else "set_aside"
 
 
-def _outgoing(session: Session, zone: ZoneInfo) -> list[dict[str, Any]]:
+def _outgoing(session: Session, zone: ZoneInfo, status: str | None) -> list[dict[str, Any]]:
     rows = session.execute(
-        sa.select(OutboundMessage, Phone.alias).join(Phone, Phone.id == OutboundMessage.phone_id)
+        sa.select(OutboundMessage, Phone.alias)
+        .join(Phone, Phone.id == OutboundMessage.phone_id)
+        .where(*_with_outbound_status(status))
     )
     return [
         {

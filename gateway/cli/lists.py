@@ -63,7 +63,11 @@ def reports(*, as_json: bool, count: bool, since: datetime | None, state: str | 
 @as_json
 @as_count
 @click.option("--direction", type=click.Choice(["in", "out"]))
-@click.option("--status", help="Only this status.")
+@click.option(
+    "--status",
+    type=click.Choice([*listing.INBOUND_STATUSES, *(one.value for one in MessageStatus)]),
+    help="Only this status.",
+)
 @click.option("--reveal", metavar="REASON", help="Show numbers; who looked, and why, is kept.")
 @click.pass_context
 def messages(
@@ -79,6 +83,10 @@ def messages(
     if context.invoked_subcommand is not None:
         return
     database = office().database
+    if count:
+        with database.reading() as session:
+            click.echo(listing.count_messages(session, direction=direction, status=status))
+        return
     if reveal is not None and not reveal.strip():
         stop("--reveal needs a reason")
     # To reveal is to write: the audit entry is committed before anything is shown.
@@ -90,9 +98,7 @@ def messages(
             status=status,
             reveal=reveal,
         )
-    if count:
-        click.echo(len(rows))
-    elif as_json:
+    if as_json:
         print_json(rows)
     else:
         print_table(rows, ("id", "created_at", "party", "status", "segments", "text"))
