@@ -61,6 +61,10 @@ def print_json(value: object) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
 
+#: A column that is not the last is cut there.
+_WIDEST = 48
+
+
 def print_table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
     """Print some columns of rows for a person."""
     if not rows:
@@ -68,12 +72,13 @@ def print_table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
         return
     cells = [[_cell(row.get(column)) for column in columns] for row in rows]
     widths = [
-        min(max(len(name), *(len(line[place]) for line in cells)), 70)
+        min(max(len(name), *(len(line[place]) for line in cells)), _WIDEST)
         for place, name in enumerate(columns)
     ]
     for line in [list(columns), *cells]:
-        shown = (text[:width].ljust(width) for text, width in zip(line, widths, strict=True))
-        click.echo("  ".join(shown).rstrip())
+        *fixed, last = line
+        shown = (text[:width].ljust(width) for text, width in zip(fixed, widths, strict=False))
+        click.echo("  ".join([*shown, last]).rstrip())
 
 
 def _cell(value: object) -> str:

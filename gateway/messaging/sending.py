@@ -6,6 +6,7 @@ none.
 """
 
 import random
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,7 +23,7 @@ from gateway.providers.base import (
     SendRefused,
     SendUnconfirmed,
 )
-from models.database import Database, insert_or_count, lock_name
+from models.database import UNAVAILABLE, Database, insert_or_count, lock_name
 from models.outbox import DeliveryReport, OutboundMessage
 from models.people import Phone
 from models.report import Report
@@ -41,6 +42,8 @@ LIFE: Mapping[Lane, timedelta] = {
     Lane.FOLLOW_UP: timedelta(days=2),
     Lane.BULK: timedelta(hours=12),
 }
+#: When the database is away after a send, try so often to record it, in seconds between the tries.
+_RECORD_AGAIN_AFTER = (0.2, 1.0, 3.0)
 _RANK = {lane: rank for rank, lane in enumerate(Lane)}
 #: Longer than any provider's id; a longer one would not fit into an index.
 _LONGEST_ID = 200
@@ -132,7 +135,7 @@ def deliver_some(database: Database, channels: Channels) -> bool:
     claimed, were_due = _claim(database, channels)
     done = [_send(channels.by_name.get(message.channel), message) for message in claimed]
     if done:
-        _record(database, done)
+        _record_surely(database, done)
     return were_due
 
 
@@ -184,6 +187,21 @@ def _send(provider: Provider | None, message: _Claimed) -> _Sent:
     except SendUnconfirmed as error:
         return became(MessageStatus.UNCONFIRMED, error=str(error))
     return became(MessageStatus.SENT, provider_message_id=given)
+
+
+def _record_surely(database: Database, done: list[_Sent]) -> None:
+    """Record what became of messages, though the database may be away for a moment.
+
+    What is not recorded counts as unconfirmed, and its delivery report finds no message. To record
+    twice does no harm.
+    """
+    for pause in _RECORD_AGAIN_AFTER:
+        try:
+            return _record(database, done)
+        except UNAVAILABLE as error:
+            _log.warning("record_failed", messages=len(done), error=type(error).__name__)
+            time.sleep(pause)
+    return _record(database, done)
 
 
 def _record(database: Database, done: list[_Sent]) -> None:

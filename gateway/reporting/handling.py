@@ -230,15 +230,22 @@ class _Handling:
         if item.ask is None:
             return Told("chat")
         if self.sender.is_registered and self.message.text.strip() and self.desk.piece_wait:
-            report = keeping.join(self.session, self.sender, self.message, self.desk.piece_wait)
-            if report is not None:
-                return Told("joined", None, report)
+            joined = keeping.join(self.session, self.sender, self.message, self.desk.piece_wait)
+            if joined is not None:
+                report, is_piece = joined
+                return Told("joined", None if is_piece else self._joined(report), report)
             if self.message.handle_after is None:
                 return None
         if limits.was_answered(self.session, self.message):
             # A machine that echoes us would go on for ever; a person has had this answer already.
             return Told("chat")
         return Told("chat", self.desk.voice.item(item))
+
+    def _joined(self, report: Report) -> Reply | None:
+        """Tell where a text went that may have been meant as something else."""
+        if report.number is None:
+            return self.desk.voice.kept(keeping.as_kept(report, self.sender))
+        return self.desk.voice.of_report("OK_SAMBUNG", report.number, report.code, report.state)
 
     def _same_again(self, items: Iterable[Item]) -> Told | None:
         """Recognise the same text from the same phone within a day."""

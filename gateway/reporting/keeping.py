@@ -15,10 +15,14 @@ from models.inbox import InboundMessage
 from models.people import Village
 from models.report import ConfirmationNumber, Report, ReportEvent
 from models.states import ReportState
-from parsers import cleaning, numbers
+from parsers import cleaning, numbers, segments
 from parsers.answering import Answer, Question, choice
 from parsers.language import Language
 from parsers.reading import Item, Outcome, Problem, Reason
+
+#: A part of a long SMS has 153 units (67 in UCS-2); apps that cut by themselves may leave a few.
+_FULL_GSM7 = 140
+_FULL_UCS2 = 60
 
 
 def keep(
@@ -137,10 +141,14 @@ def _choose_village(sender: Sender, report: Report, message: InboundMessage) -> 
 
 def join(
     session: Session, sender: Sender, message: InboundMessage, within: timedelta
-) -> Report | None:
-    """Add a text without a code to the report that came just before or after it."""
-    report = session.scalars(
-        sa.select(Report)
+) -> tuple[Report, bool] | None:
+    """Add a text without a code to the report that came just before or after it.
+
+    Says with it whether the two are surely pieces of one long SMS: then the first one is full.
+    """
+    found = session.execute(
+        sa.select(Report, InboundMessage.text)
+        .join(InboundMessage, InboundMessage.id == Report.inbox_id)
         .where(
             Report.phone_id == sender.phone.id,
             Report.received_at >= message.received_at - within,
@@ -150,10 +158,13 @@ def join(
         .order_by(Report.id.desc())
         .limit(1)
     ).first()
-    if report is not None and within:
-        add_note(report, message.text, "joined", message)
-        return report
-    return None
+    if found is None:
+        return None
+    report, text = found
+    add_note(report, message.text, "joined", message)
+    measured = segments.measure(text)
+    full = _FULL_GSM7 if measured.encoding == "GSM-7" else _FULL_UCS2
+    return report, measured.units >= full
 
 
 def add_note(report: Report, text: str, event: str, message: InboundMessage | None) -> None:

@@ -138,7 +138,10 @@ def test_a_text_without_a_code_waits_and_joins_the_report_it_belongs_to(
     assert draining.drain_some(office.database, desk).handled == 1
     assert rows(office, OutboundMessage) == []
     moment += timedelta(seconds=1)
-    take_in(office, [sms("PMI 3 Malaysia lusa")])
+    begin = (
+        "PMI 3 Malaysia lusa calo su kasi doi di dong pung mama deng bapa, katanya nanti kerja di"
+    )
+    take_in(office, [sms(f"{begin} kebun sawit gaji besar sekali tiap bulan 5 juta, tapi")])
     draining.drain_some(office.database, desk)
     moment += timedelta(seconds=20)
     draining.drain_some(office.database, desk)
@@ -147,6 +150,23 @@ def test_a_text_without_a_code_waits_and_joins_the_report_it_belongs_to(
     (report,) = rows(office, Report)
     assert "dong pung ana" in report.note
     assert [out.reply_key for out in rows(office, OutboundMessage)] == ["OK_PMI"]
+
+
+def test_a_text_after_a_short_report_joins_it_and_its_sender_is_told(
+    office: Wiring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(office, KADES, [OINLASI])
+    moment = datetime(2026, 11, 25, 2, 10, tzinfo=UTC)
+    monkeypatch.setattr(clock, "now", lambda: moment)
+    desk = replace(office.desk, piece_wait=timedelta(seconds=20))
+    take_in(office, [sms("WNA 2 Australia wisata")])
+    draining.drain_some(office.database, desk)
+    moment += timedelta(seconds=5)
+    take_in(office, [sms("dong pake oto putih")])
+    draining.drain_some(office.database, desk)
+    (report,) = rows(office, Report)
+    assert report.note == "dong pake oto putih"
+    assert [out.reply_key for out in rows(office, OutboundMessage)] == ["OK_WNA", "OK_SAMBUNG"]
 
 
 def test_a_lone_text_without_a_code_gets_its_help_after_the_wait(
