@@ -37,7 +37,8 @@ LONGEST: Mapping[str, int] = {
     "kode_kode": 44,
     "daftar": 84,
     "status": 17,
-    "contoh": 120,
+    "contoh": 110,
+    "tgl": 5,
 }
 #: `shorten` shows by three dots that something is left out.
 _DOTS = 3

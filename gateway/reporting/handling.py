@@ -31,6 +31,8 @@ _log = logs.logger()
 
 #: The same text is the same report for so long, and a question stays open.
 _A_DAY = timedelta(hours=24)
+#: Later than this an answer names the day of what it answers.
+_LATE_AFTER = timedelta(hours=6)
 _MOST_OPEN_QUESTIONS = 10
 
 
@@ -81,6 +83,8 @@ def handle(session: Session, desk: Desk, message: InboundMessage) -> bool:
         return False
     close(message, told.outcome)
     reply = _allowed(session, desk, sender, told)
+    if reply is not None and clock.now() - spoken_at > _LATE_AFTER:
+        reply = desk.voice.dated(reply, spoken_at.date())
     if reply is not None:
         sending.queue(
             session,

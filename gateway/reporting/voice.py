@@ -4,8 +4,9 @@ Pure: it looks nothing up. Handling and `timpora parse` call the same functions,
 what would really go out.
 """
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from gateway.replies.catalogue import Catalogue
@@ -20,6 +21,8 @@ VILLAGE = "village"
 
 #: The urgency that goes before everything.
 URGENT = "mendesak"
+
+_SENTENCE_ENDS = re.compile(r"(?<=[.?]) ")
 
 #: So many characters of what was written are quoted back.
 _LONGEST_QUOTE = 10
@@ -151,6 +154,17 @@ class Voice:
         status = self._catalogue.word(f"state_{state.value}")
         text = self._catalogue.text(key, no=number, kode=code, status=status)
         return Reply(key, text, has_number=True)
+
+    def dated(self, reply: Reply, written_on: date) -> Reply:
+        """Name the day of the message that is answered late; hints at the end give way to it."""
+        day = self._catalogue.word("pesan_lama", tgl=f"{written_on.day}/{written_on.month}")
+        sentences = _SENTENCE_ENDS.split(reply.text)
+        while sentences:
+            text = f"{day.strip()} {' '.join(sentences)}"
+            if segments.measure(text).segments == 1:
+                return replace(reply, text=text)
+            sentences.pop()
+        return reply
 
     def _question(self, form: Form, kept: Kept) -> Reply:
         """Ask for what a draft lacks: first what is not clear, then what is missing."""

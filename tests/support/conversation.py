@@ -6,6 +6,7 @@ A file is a list of lines:
     [kades.oinlasi = +6281237000111, 53.02.02.2008]   a phone, and the villages it reports for
     [now = 2026-11-25 10:10 WITA]                     the time; then it goes on by itself
     [+30 menit] or [+25 jam]                          let time pass
+    [written 2026-11-24 20:15 WITA]                   the next text is that old, and arrives now
     kades.oinlasi > wna 2 aus wisata                  a text arrives
     kades.oinlasi < Terima kasih, … No <a>: …         what that phone hears next; <a> is a number,
                                                       the same one wherever <a> stands again
@@ -39,6 +40,7 @@ from models.states import ReportState
 WITA = ZoneInfo("Asia/Makassar")
 _SETUP = re.compile(r"\[([\w.]+) = (\+?\w+)(?:, (.*))?\]")
 _NOW = re.compile(r"\[now = (\d{4}-\d\d-\d\d \d\d:\d\d) WITA\]")
+_WRITTEN = re.compile(r"\[written (\d{4}-\d\d-\d\d \d\d:\d\d) WITA\]")
 _LATER = re.compile(r"\[\+(\d+) (detik|menit|jam|hari)\]")
 _REPORT = re.compile(r"\[report <(\w+)> is (\w+)\]")
 _SAYS = re.compile(r"([\w.]+) > (.*)")
@@ -61,6 +63,7 @@ class Conversation:
     phones: dict[str, str] = field(default_factory=dict)
     heard: dict[str, deque[str]] = field(default_factory=lambda: defaultdict(deque))
     drafts: int = 0
+    written: datetime | None = None
     _seen: int = 0
     _ids: Iterator[int] = field(default_factory=lambda: count(1))
 
@@ -84,8 +87,10 @@ class Conversation:
         elif line == "[draft]":
             self._one_more_draft()
         elif found := _NOW.fullmatch(line):
-            self.now = datetime.strptime(found[1], "%Y-%m-%d %H:%M").replace(tzinfo=WITA)
+            self.now = _moment(found[1])
             self._pass_time()
+        elif found := _WRITTEN.fullmatch(line):
+            self.written = _moment(found[1])
         elif found := _LATER.fullmatch(line):
             self.now += timedelta(**{_UNITS[found[2]]: int(found[1])})
             self._pass_time()
@@ -110,13 +115,14 @@ class Conversation:
             "from": self.phones[who],
             "to": "22345",
             "id": f"conversation-{next(self._ids)}",
-            "date": self.now.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S"),
+            "date": (self.written or self.now).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S"),
             "text": re.sub(r"<(\w+)>", lambda it: self.numbers[it[1]], text).replace("\\n", "\n"),
         }
         secret = self.office.settings.webhook_secrets[0]
         answer = client.post(f"/webhooks/africastalking/{secret}/sms", data=form)
         if answer.status_code != 200:
             raise Mismatch(f"the webhook answered {answer.status_code}")
+        self.written = None
         # People do not type twice in one second, and the fingerprint of a message knows seconds.
         self.now += timedelta(seconds=1)
         self.set_clock(self.now)
@@ -178,3 +184,7 @@ class Conversation:
         if found != self.drafts + 1:
             raise Mismatch(f"there are {found} drafts, and there were {self.drafts}")
         self.drafts = found
+
+
+def _moment(said: str) -> datetime:
+    return datetime.strptime(said, "%Y-%m-%d %H:%M").replace(tzinfo=WITA)

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,12 @@ from hypothesis import strategies as st
 
 from gateway.replies import catalogue
 from gateway.replies.catalogue import LANGUAGES, LONGEST, Catalogue, ReplyError, fill, load
+from gateway.reporting.voice import Reply, Voice
 from parsers import segments
+from parsers.language import load as load_language
 
 SHIPPED = load(None)
+WORDS = load_language()
 VARIABLE = re.compile(r"\{(\w+)\}")
 
 
@@ -278,3 +282,15 @@ def test_the_shipped_files_are_as_strict_as_an_agencys(tmp_path: Path):
         folder.mkdir()
 
         assert Agency(folder).says(path.read_bytes(), language)[language] == SHIPPED[language]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("key", sorted(SHIPPED["id"].texts))
+def test_a_text_that_names_its_day_is_still_one_sms_and_keeps_its_number(key: str, language: str):
+    catalogue_ = SHIPPED[language]
+    voice = Voice(WORDS, catalogue_)
+    text = catalogue.longest_of(catalogue_.texts[key]).replace("W" * LONGEST["no"], "10427712")
+    dated = voice.dated(Reply(key, text), date(2026, 12, 31)).text
+    assert segments.measure(dated).segments == 1
+    assert dated.startswith("(SMS 31/12) ")
+    assert ("No 10427712" in dated) == ("No 10427712" in text)
