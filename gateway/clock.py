@@ -5,11 +5,17 @@ from zoneinfo import ZoneInfo
 
 #: A network's time is believed when it lies at most so long before receipt.
 BELIEVED = timedelta(days=7)
+_DIFFERS = timedelta(minutes=5)
 
 
 def now() -> datetime:
     """Say what time it is, in UTC."""
     return datetime.now(UTC)
+
+
+def is_believed(network_time: datetime | None, received_at: datetime) -> bool:
+    """Say whether the network's time can be right; clocks may differ by a moment."""
+    return network_time is None or -_DIFFERS <= received_at - network_time <= BELIEVED
 
 
 def spoken_at(network_time: datetime | None, received_at: datetime, zone: ZoneInfo) -> datetime:

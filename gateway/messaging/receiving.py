@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from urllib.parse import unquote_plus
 
@@ -21,6 +21,7 @@ _log = logs.logger()
 
 #: Longer than any message that is really sent; what lies beyond is cut, with a flag.
 _LONGEST_TEXT = 4000
+_ANY_CLOCK = timedelta(days=3660)
 
 
 @dataclass(slots=True)
@@ -58,10 +59,13 @@ def _accept_message(
         recipient_id = directory.phone(session, msisdn.read_sender(message.recipient)).id
     text = cleaning.storable(message.text)
     flags = set(message.flags)
+    network_time = _possible(message.network_time, received_at)
+    if network_time is not message.network_time or not clock.is_believed(network_time, received_at):
+        flags.add("odd_date")
     if len(text) > _LONGEST_TEXT:
         text = text[:_LONGEST_TEXT]
         flags.add("cut")
-    id_key, fingerprint = _keys(channel, message, phone.lookup)
+    id_key, fingerprint = _keys(channel, message, phone.lookup, network_time)
     text, was_masked = masking.mask_documents(text)
     payload = {}
     for name, value in message.payload.items():
@@ -82,7 +86,7 @@ def _accept_message(
             "text": text,
             "flags": sorted(flags),
             "payload": payload,
-            "network_time": message.network_time,
+            "network_time": network_time,
             "received_at": received_at,
             "segments": segments.measure(text).segments,
         },
@@ -100,14 +104,23 @@ def _accept_message(
     return row_id
 
 
-def _keys(channel: str, message: InboundSms, lookup: str) -> tuple[str | None, str | None]:
+def _possible(moment: datetime | None, received_at: datetime) -> datetime | None:
+    """Drop a time that no working clock shows; it could not even be shown in every zone."""
+    if moment is not None and abs(moment - received_at) > _ANY_CLOCK:
+        return None
+    return moment
+
+
+def _keys(
+    channel: str, message: InboundSms, lookup: str, network_time: datetime | None
+) -> tuple[str | None, str | None]:
     """Give the two keys by which a redelivery is known.
 
     The provider's id alone does not do: some providers count from one, some give two messages the
     same id. With sender and text beside it, a true second message is never taken for the first.
     Both are keyed hashes in effect, as `lookup` is one: they give away neither number nor text.
     """
-    moment = message.network_time.isoformat() if message.network_time else None
+    moment = network_time.isoformat() if network_time else None
     id_key = None
     if message.provider_message_id is not None and not (message.id_is_a_hash and moment is None):
         parts = [channel, message.provider_message_id, lookup, message.text]

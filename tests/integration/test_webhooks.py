@@ -1,6 +1,7 @@
 """The way in: what is kept, what is answered, and what a caller may learn."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -170,3 +171,23 @@ def test_ussd_is_answered_though_nobody_may_use_it_yet(client: FlaskClient) -> N
     answer = client.post("/webhooks/africastalking/webhook-secret/ussd", data=form)
     assert answer.data.startswith(b"END ")
     assert answer.content_type == "text/plain; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    ("differs", "flags"),
+    [
+        pytest.param(timedelta(minutes=1), [], id="a clock a minute ahead"),
+        pytest.param(timedelta(hours=1), ["odd_date"], id="hook-future-timestamp: an hour"),
+        pytest.param(timedelta(days=5), ["odd_date"], id="hook-future-timestamp: five days"),
+        pytest.param(timedelta(days=-2), [], id="two days late"),
+        pytest.param(timedelta(days=-30), ["odd_date"], id="a month late"),
+        pytest.param(timedelta(days=365 * 7000), ["odd_date"], id="the end of time"),
+    ],
+)
+def test_a_time_that_cannot_be_is_flagged_and_the_message_kept(
+    client: FlaskClient, office: Wiring, differs: timedelta, flags: list[str]
+) -> None:
+    said = (datetime.now(UTC) + differs).strftime("%Y-%m-%d %H:%M:%S")
+    assert client.post(SMS, data=FORM | {"date": said}).status_code == 200
+    (message,) = kept(office)
+    assert message.flags == flags
