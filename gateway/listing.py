@@ -49,7 +49,6 @@ def reports(session: Session, query: sa.Select[Report], zone: ZoneInfo) -> list[
             "network_time": _shown(report.network_time, zone),
             "channel": report.channel,
             "verified": report.verified,
-            "unverified_reason": report.unverified_reason,
             "reporter": aliases[report.phone_id],
             "history": history[report.id],
         }

@@ -29,6 +29,9 @@ _NUMBER = re.compile(
     r"[a-z]{0,3}[ \-.]?[a-z\d]{1,20}(?:[ \-.]\d{3,12}(?![^\W_])){0,3}", re.IGNORECASE
 )
 _ALONE = re.compile(r"(?<![^\W_])([a-z]{1,2})[ ]?\d{6,8}(?![^\W_])", re.IGNORECASE)
+# Letters and digits mixed, as German passports have them. A number plate has at most four digits.
+_MIXED = re.compile(r"(?<![^\W_])[a-z][a-z\d]{6,8}(?![^\W_])", re.IGNORECASE)
+_MIXED_DIGITS = 5
 _NOT_A_SERIES = frozenset(["no", "rp", "hp", "wa", "rt", "rw", "km", "rb", "th", "r", "di", "ke"])
 _NOT_A_NUMBER = frozenset(["hp", "wa", "rt", "rw", "km", "rp", "dan", "utk", "org", "ada", "di"])
 
@@ -124,9 +127,17 @@ def _document_end(words: str) -> int:
 
 
 def _lone_spans(text: str) -> list[tuple[int, int]]:
-    """Find a passport number that stands alone: one or two letters and six to eight digits."""
-    return [
+    """Find a passport number that stands alone: a short series and digits, or both mixed."""
+    alone = [
         match.span()
         for match in _ALONE.finditer(text)
         if match[1].lower() not in _NOT_A_SERIES and " " not in match.group()
     ]
+    mixed = [match.span() for match in _MIXED.finditer(text) if _is_mixed(match.group())]
+    return sorted({*alone, *mixed})
+
+
+def _is_mixed(word: str) -> bool:
+    """Tell `C01X00T47` from `No104277` and `Rp1500000`: a letter stands behind a digit."""
+    digits = sum(character.isdigit() for character in word)
+    return digits >= _MIXED_DIGITS and re.search(r"\d[a-z]", word, re.IGNORECASE) is not None

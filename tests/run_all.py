@@ -3,8 +3,10 @@
 With CI=true a skipped test is a failure, and what the tests need is installed as needed.
 """
 
+import ctypes
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 IN_CI = os.environ.get("CI") == "true"
 NO_TESTS_COLLECTED = 5
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1
 
 
 @dataclass
@@ -90,7 +94,13 @@ def _run_tests(stage: Stage) -> None:
 
 
 def _call(command: Sequence[str]) -> int:
-    return subprocess.run(command, cwd=ROOT, check=False).returncode  # noqa: S603
+    # Ends when we are killed, and what tests have started ends with them.
+    return subprocess.run(  # noqa: S603
+        command,
+        cwd=ROOT,
+        check=False,
+        preexec_fn=lambda: LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM),
+    ).returncode
 
 
 def say(text: str) -> None:

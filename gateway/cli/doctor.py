@@ -2,15 +2,16 @@
 
 import shutil
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 
 import click
 import redis
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
-from gateway import redis_server
+from gateway import clock, redis_server
 from gateway.cli.office import office, print_json, settings
 from gateway.health import ROOM_NEEDED
 from gateway.identity import WrongKey
@@ -19,10 +20,11 @@ from gateway.redis_server import NoRedis
 from gateway.roster import demo
 from models import schema
 from models.database import UNAVAILABLE
+from models.inbox import InboundMessage
 from models.people import Village
 
 _OLDEST_REDIS = (6, 2)
-_CLOCK_MAY_DIFFER = 5.0
+_CLOCK_MAY_DIFFER = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,25 +110,28 @@ def _database() -> Iterator[Finding]:
         else:
             yield Finding("key", "green", "the secret key is this database's")
         villages = session.scalar(sa.select(sa.func.count()).select_from(Village)) or 0
-        if not database.is_sqlite:
-            theirs = session.scalar(sa.select(sa.func.extract("epoch", sa.func.clock_timestamp())))
-            yield _clock(float(theirs or 0))
+        yield _clock(session, is_sqlite=database.is_sqlite)
     if villages:
         yield Finding("villages", "green", f"{villages} villages")
     else:
         yield Finding("villages", "red", "no villages", "timpora db upgrade")
 
 
-def _clock(theirs: float) -> Finding:
-    differs = abs(time.time() - theirs)
+def _clock(session: Session, *, is_sqlite: bool) -> Finding:
+    """Compare with the database's clock; where that is ours too, with the newest row."""
+    mend = "let this machine follow a time server (chrony or systemd-timesyncd)"
+    here = clock.now()
+    if is_sqlite:
+        newest = session.scalar(sa.select(sa.func.max(InboundMessage.received_at)))
+        if newest is not None and newest > here + _CLOCK_MAY_DIFFER:
+            return Finding("clock", "red", "it went back: a message came in later than now", mend)
+        return Finding("clock", "green", f"{here.astimezone(settings().timezone):%d %b %Y %H:%M}")
+    theirs = session.scalar(sa.select(sa.func.clock_timestamp()))
+    differs = abs(here - theirs) if theirs else timedelta(0)
     if differs > _CLOCK_MAY_DIFFER:
-        return Finding(
-            "clock",
-            "red",
-            f"this machine and the database differ by {differs:.0f} s",
-            "let both follow the same time server (chrony or systemd-timesyncd)",
-        )
-    return Finding("clock", "green", f"differs from the database's by {differs:.1f} s")
+        says = f"this machine and the database differ by {differs.total_seconds():.0f} s"
+        return Finding("clock", "red", says, mend)
+    return Finding("clock", "green", f"{differs.total_seconds():.1f} s beside the database's")
 
 
 def _redis() -> Iterator[Finding]:
@@ -157,14 +162,17 @@ def _redis() -> Iterator[Finding]:
             f"maxmemory-policy is {policy}: it may throw jobs away",
             "set maxmemory-policy noeviction",
         )
+    else:
+        yield Finding("redis", "green", "maxmemory-policy noeviction: no job is thrown away")
 
 
 def _channels() -> Iterator[Finding]:
     channels = office().channels
     for name, provider in channels.by_name.items():
-        carries = "carries what goes out" if name == channels.default else "may carry replies"
-        if provider.can_send:
-            yield Finding("channel", "green", f"{name} {carries}")
+        if provider.can_send and name == channels.default:
+            yield Finding("channel", "green", f"{name} carries what goes out")
+        elif provider.can_send:
+            yield Finding("channel", "green", f"{name} carries replies to what came by it")
         elif name == channels.default:
             yield Finding("channel", "red", f"{name} cannot send", f"set TIMPORA_{name.upper()}_…")
         else:

@@ -60,7 +60,7 @@ def keep(
     )
     session.add(report)
     if is_draft:
-        _add_event(report, "drafted", missing=missing)
+        _add_event(report, "drafted", missing=missing, unverified=report.unverified_reason)
     else:
         _receive(session, language, report)
     return report
@@ -76,7 +76,7 @@ def _receive(session: Session, language: Language, report: Report) -> None:
         raise RuntimeError("the database gave no place in the order of numbers")
     report.number = numbers.number_for(ordinal)
     report.move_to(ReportState.RECEIVED)
-    _add_event(report, "received")
+    _add_event(report, "received", unverified=report.unverified_reason)
     if language.forms[report.code].first_state == ReportState.CLOSED:
         report.move_to(ReportState.CLOSED)
         _add_event(report, "closed", by="gateway")

@@ -10,6 +10,7 @@ from support.databases import DATABASES, database_url_for
 from support.gateway_process import Gateway
 from support.postgres import PostgresServer, PostgresUnavailableError
 from support.redis_server import RedisServer
+from support.tally import Measure
 
 
 @pytest.fixture(scope="session")
@@ -62,3 +63,9 @@ def all_in_one(tmp_path: Path, provider: AfricasTalkingServer) -> Iterator[Gatew
     deployment = Gateway(tmp_path / "gw", provider_url=provider.url)
     yield deployment
     deployment.close()
+
+
+@pytest.fixture
+def measured(request: pytest.FixtureRequest) -> Measure:
+    """Note a figure that the run shows at its end (plugin support.tally)."""
+    return lambda name, value: request.node.user_properties.append((name, value))

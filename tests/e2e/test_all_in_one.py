@@ -31,8 +31,11 @@ def stop(supervisor: ProductProcess, how: str) -> None:
 @pytest.mark.parametrize("how", ["ctrl-c", "terminate"])
 def test_it_stops_in_order_with_status_0_and_leaves_no_process(all_in_one: Gateway, how: str):
     supervisor = all_in_one.run()
+    # Ready means that messages are taken; the others may still be starting.
+    wait_until(
+        lambda: len(supervisor.tree()) >= 4, within=10, what="web, worker, sweeper and Redis run"
+    )
     children = supervisor.tree()
-    assert len(children) >= 4, "web, worker, sweeper and Redis"
 
     stop(supervisor, how)
 
@@ -183,7 +186,9 @@ def test_the_first_start_has_demo_people_who_can_report_at_once(all_in_one: Gate
     began = time.monotonic()
     supervisor = all_in_one.run("--demo")
     assert time.monotonic() - began < 30
-    assert all_in_one.url in supervisor.text(), "it says where to go next"
+    wait_until(
+        lambda: all_in_one.url in supervisor.text(), within=10, what="it says where to go next"
+    )
     people = all_in_one.run_cli("roster", "list", "--json")
     assert len({row["village_code"] for row in people}) == 278
     # No command shows a demo person's number, so this looks behind the product's back.

@@ -7,6 +7,7 @@ from support.accounts import confirmation_number, replies_by_message
 from support.africastalking_server import AfricasTalkingServer, DeliveryPlan
 from support.gateway_process import Gateway
 from support.payloads import incoming_sms, phone
+from support.tally import Measure
 from support.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
@@ -45,7 +46,7 @@ def running(gateway: Gateway) -> Gateway:
 
 
 def test_a_report_is_answered_with_its_number_and_the_answer_is_delivered(
-    running: Gateway, provider: AfricasTalkingServer, record_property
+    running: Gateway, provider: AfricasTalkingServer, measured: Measure
 ):
     provider.delivery = DeliveryPlan(running.webhook("dlr"))
     sms = incoming_sms("WNA#Jerman#1#riset#kantor desa", KADES)
@@ -57,7 +58,7 @@ def test_a_report_is_answered_with_its_number_and_the_answer_is_delivered(
     began = time.monotonic()
     answer = running.post_sms(sms)
     sent = wait_until(lambda: provider.sent_to(KADES), within=10, what="the reply leaves")[0]
-    record_property("seconds_until_the_reply", round(time.monotonic() - began, 3))
+    measured("seconds_until_the_reply", round(time.monotonic() - began, 3))
 
     assert answer.status_code == 200
     number = confirmation_number(sent.text)
@@ -84,7 +85,7 @@ def test_a_report_is_answered_with_its_number_and_the_answer_is_delivered(
 
     wait_until(delivered, within=10, every=0.3, what="both replies are delivered")
     rows = running.messages()
-    assert all(set(row) == MESSAGE_KEYS for row in rows)
+    assert all(set(row) >= MESSAGE_KEYS for row in rows)
     reply = next(row for row in rows if row["direction"] == "out" and row["text"] == sent.text)
     assert reply["provider_message_id"] == sent.message_ids[KADES]
     incoming = next(row for row in rows if row["provider_message_id"] == sms["id"])

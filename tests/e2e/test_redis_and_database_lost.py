@@ -14,6 +14,7 @@ from support.gateway_process import Gateway
 from support.payloads import incoming_sms, phone
 from support.postgres import PostgresServer
 from support.redis_server import RedisServer
+from support.tally import Measure
 from support.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
@@ -24,7 +25,7 @@ DELIVERIES = 5
 
 @pytest.mark.timeout(300)
 def test_two_hundred_messages_delivered_five_times_survive_the_loss_of_redis(
-    gateway: Gateway, provider: AfricasTalkingServer, redis_server: RedisServer, record_property
+    gateway: Gateway, provider: AfricasTalkingServer, redis_server: RedisServer, measured: Measure
 ):
     phones = [phone(number) for number in range(MANY)]
     gateway.prepare(phones)
@@ -47,7 +48,7 @@ def test_two_hundred_messages_delivered_five_times_survive_the_loss_of_redis(
         every=0.2,
         what=f"{MANY} replies leave",
     )
-    record_property("seconds_to_drain", round(time.monotonic() - began, 1))
+    measured("seconds_to_drain", round(time.monotonic() - began, 1))
     assert_each_once(gateway, provider, forms, within=60)
     assert len(gateway.reports()) == MANY
     assert len(gateway.messages()) == 2 * MANY
@@ -72,7 +73,7 @@ def test_redis_wiped_while_workers_run_stops_nothing(
 
 
 def test_a_message_that_comes_while_redis_is_down_is_kept_and_handled_when_it_is_back(
-    gateway: Gateway, provider: AfricasTalkingServer, redis_server: RedisServer, record_property
+    gateway: Gateway, provider: AfricasTalkingServer, redis_server: RedisServer, measured: Measure
 ):
     gateway.prepare([phone(1), phone(2)])
     gateway.start_web()
@@ -87,7 +88,7 @@ def test_a_message_that_comes_while_redis_is_down_is_kept_and_handled_when_it_is
     began = time.monotonic()
     answer = gateway.post_sms(second)
     took = time.monotonic() - began
-    record_property("seconds_without_redis", round(took, 3))
+    measured("seconds_without_redis", round(took, 3))
     assert answer.status_code == 200
     assert took < 5
     assert gateway.is_ready()

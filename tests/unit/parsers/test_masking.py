@@ -14,6 +14,8 @@ COVERED = {
     "NIK\uff15\uff13\uff10\uff12\uff10\uff11\uff11\uff12\uff10\uff13\uff19\uff10\uff10\uff10\uff10\uff11":
         "NIK(no ditutup)",
     "A1234567 jerman": "(no ditutup) jerman",
+    "WNA#Jerman#1#riset#C01X00T47": "WNA#Jerman#1#riset#(no ditutup)",
+    "C01X00T47 dan A1234567": "(no ditutup) dan (no ditutup)",
 }  # fmt: skip
 
 
