@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import cycle, islice
 from zoneinfo import ZoneInfo
 
-from parsers import language
+from parsers import loading
 from parsers.reading import read
 
 TEXTS = (
@@ -25,7 +25,7 @@ _TIMES = 6000
 
 def measure() -> Iterator[tuple[str, str]]:
     """Read a mix of texts, each many times."""
-    words = language.load()
+    words = loading.load()
     now = datetime(2026, 11, 25, 10, 10, tzinfo=ZoneInfo("Asia/Makassar"))
     texts = list(islice(cycle(TEXTS), _TIMES))
     began = time.perf_counter()

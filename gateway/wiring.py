@@ -15,8 +15,8 @@ from gateway.roster import demo
 from gateway.roster.demo import DemoPeopleError
 from gateway.settings import Settings, SettingsError
 from models.database import NOT_MIGRATED, UNAVAILABLE, Database
-from parsers import language
-from parsers.language import DataError
+from parsers import loading
+from parsers.datafiles import DataError
 
 _log = logs.logger()
 
@@ -36,7 +36,7 @@ class Wiring:
 def wire(settings: Settings) -> Wiring:
     """Build everything from the settings; opens nothing, but loads and checks the agency's data."""
     channels = Channels(providers(settings), settings.channel)
-    words = language.load(settings.agency_dir)
+    words = loading.load(settings.agency_dir)
     texts = catalogue.load(settings.agency_dir)
     return Wiring(
         settings=settings,

@@ -1,32 +1,22 @@
-"""The language a deployment understands: its forms, commands and words, loaded and checked once."""
+"""The language a deployment understands: its forms, commands and words."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-from parsers.cleaning import clean
-from parsers.datafiles import DataError, Source, layered
-from parsers.form import Command, Form, read_commands, read_form
-from parsers.kinds.registry import KINDS
-from parsers.reading import read
-from parsers.tokens import tokenise
-from parsers.vocabulary import Vocabulary, read_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["DataError", "Language", "load"]
+    from parsers.form import Command, Form
+    from parsers.vocabulary import Vocabulary
 
-_SHIPPED = Path(__file__).parent
 _MONTHS = range(1, 13)
 
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """Forms in their order, commands, and all words. Built by load() and never changed."""
+    """Forms in their order, commands, and all words. Built by loading.load() and never changed."""
 
     forms: Mapping[str, Form]
     commands: Mapping[str, Command]
@@ -51,93 +41,3 @@ class Language:
     def months(self, lang: str = "id") -> tuple[str, ...]:
         """Return the names of the months, January first."""
         return tuple(self.words.names["month", str(month)][lang] for month in _MONTHS)
-
-
-def load(agency_dir: Path | None = None) -> Language:
-    """Load the shipped data with an agency's own files laid over them; raise DataError."""
-    vocabulary = read_words(_files(agency_dir, "words", ".csv"))
-    for month in _MONTHS:
-        if ("month", str(month)) not in vocabulary.names:
-            raise DataError(f"names.csv: no month {month}. Write month,{month},name,name.")
-    forms: list[tuple[Form, Source]] = []
-    for path in _files(agency_dir, "forms", ".toml"):
-        source = Source.open(path)
-        forms.append((read_form(source, KINDS), source))
-    forms.sort(key=lambda one: (one[0].order, one[0].code))
-    commands: list[tuple[Command, Source]] = []
-    for path in _files(agency_dir, "commands", ".toml"):
-        source = Source.open(path)
-        commands += [(command, source) for command in read_commands(source)]
-    _add_codes(vocabulary, [*forms, *commands])
-    language = Language(
-        {form.code: form for form, _ in forms},
-        {command.code: command for command, _ in commands},
-        vocabulary,
-    )
-    for form, source in forms:
-        _check_beside(form, source, vocabulary)
-        _check_limits(form, source, vocabulary)
-        _check_example(form, source, language)
-    return language
-
-
-def _files(agency_dir: Path | None, folder: str, suffix: str) -> list[Path]:
-    return layered(_SHIPPED / folder, agency_dir / folder if agency_dir else None, suffix)
-
-
-def _add_codes(
-    vocabulary: Vocabulary, entries: list[tuple[Form, Source] | tuple[Command, Source]]
-) -> None:
-    """Put every code and alias into the vocabulary; each belongs to one form or command only."""
-    owners: dict[str, str] = {}
-    codes: set[str] = set()
-    for entry, source in entries:
-        if entry.code in codes:
-            raise source.wrong(
-                f'"{entry.code}"', f"the code {entry.code} is there twice", "Rename one file's."
-            )
-        codes.add(entry.code)
-        ordinary = {clean(word) for word in entry.ordinary_aliases}
-        for alias in (entry.code, *entry.aliases, *entry.ordinary_aliases):
-            words = " ".join(token.text for token in tokenise(clean(alias)))
-            owner = owners.setdefault(words, entry.code)
-            if owner != entry.code:
-                raise source.wrong(
-                    f'"{alias}"', f"the alias {alias!r} belongs to {owner} already", "Delete one."
-                )
-            domain = "ordinary_code" if clean(alias) in ordinary else "code"
-            if not vocabulary.add(domain, entry.code, alias):
-                raise source.wrong(
-                    f'"{alias}"', f"the alias {alias!r} holds no letter", "Delete it."
-                )
-
-
-def _check_beside(form: Form, source: Source, vocabulary: Vocabulary) -> None:
-    for domain, value in (*form.beside, *((one[1], one[2]) for one in form.takes_over)):
-        if not vocabulary.knows(domain, value):
-            raise source.wrong(
-                f"{domain}:{value}" if value else domain,
-                f"{domain}:{value} is in no words file",
-                "Mend the name.",
-            )
-
-
-def _check_limits(form: Form, source: Source, vocabulary: Vocabulary) -> None:
-    """Check that a field of the kind "word" names a words file that is there."""
-    for one in form.fields:
-        words = one.limits.get("words")
-        if one.kind == "word" and not (isinstance(words, str) and vocabulary.knows(words)):
-            raise source.wrong(
-                f'"{one.name}"', f"the field {one.name!r} names no words file", "Set limits.words."
-            )
-
-
-def _check_example(form: Form, source: Source, language: Language) -> None:
-    """Check that the example, which people copy, is a whole report of its form."""
-    sample_day = datetime(2026, 6, 15, 9, 0, tzinfo=UTC)
-    items = read(form.example, language, now=sample_day).items
-    whole = len(items) == 1 and items[0].outcome == "report" and items[0].code == form.code
-    if not whole or items[0].missing or items[0].problems:
-        raise source.wrong(
-            "example", f"the example {form.example!r} does not read as {form.code}", "Complete it."
-        )

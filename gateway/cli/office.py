@@ -14,7 +14,7 @@ from gateway.identity import WrongKey
 from gateway.replies.catalogue import ReplyError
 from gateway.settings import Settings, SettingsError, read_settings
 from gateway.wiring import Wiring, wire
-from parsers.language import DataError
+from parsers.datafiles import DataError
 
 
 @cache

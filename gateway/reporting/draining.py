@@ -7,14 +7,12 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway import clock, logs
-from gateway.messaging import sending
 from gateway.messaging.queues import JobTimedOut
 from gateway.reporting import handling
 from gateway.reporting.handling import Desk
 from models.database import ROWS_A_TURN, UNAVAILABLE, Database, Turn, try_to_lock
 from models.inbox import InboundMessage
 from models.people import Phone, PhoneKind
-from models.states import Lane
 
 _log = logs.logger()
 
@@ -121,17 +119,7 @@ def _put_off(session: Session, desk: Desk, poison: _Poison) -> bool:
     phone = session.get_one(Phone, message.phone_id)
     if phone.kind is not PhoneKind.MOBILE:
         return False
-    reply = desk.voice.say("ERR_SISTEM")
-    sending.queue(
-        session,
-        channel=desk.channels.for_reply(message.channel),
-        phone_id=phone.id,
-        text=reply.text,
-        reply_key=reply.key,
-        lane=Lane.REPLY,
-        counted_from=message.received_at,
-        in_reply_to=message.id,
-    )
+    handling.send_back(session, desk, message, desk.voice.say("ERR_SISTEM"))
     return True
 
 

@@ -86,18 +86,7 @@ def handle(session: Session, desk: Desk, message: InboundMessage) -> bool:
     if reply is not None and clock.now() - spoken_at > _LATE_AFTER:
         reply = desk.voice.dated(reply, spoken_at.date())
     if reply is not None:
-        sending.queue(
-            session,
-            channel=desk.channels.for_reply(message.channel),
-            phone_id=phone.id,
-            text=reply.text,
-            reply_key=reply.key,
-            is_capped=reply.is_capped,
-            lane=told.lane,
-            counted_from=message.received_at,
-            in_reply_to=message.id,
-            report=told.report,
-        )
+        send_back(session, desk, message, reply, told.lane, told.report)
     _log.info(
         "message_handled",
         message=message.id,
@@ -106,6 +95,29 @@ def handle(session: Session, desk: Desk, message: InboundMessage) -> bool:
         reply=reply.key if reply else None,
     )
     return reply is not None
+
+
+def send_back(
+    session: Session,
+    desk: Desk,
+    message: InboundMessage,
+    reply: Reply,
+    lane: Lane = Lane.REPLY,
+    report: Report | None = None,
+) -> None:
+    """Queue the answer to a message, by the channel that it belongs to."""
+    sending.queue(
+        session,
+        channel=desk.channels.for_reply(message.channel),
+        phone_id=message.phone_id,
+        text=reply.text,
+        reply_key=reply.key,
+        is_capped=reply.is_capped,
+        lane=lane,
+        counted_from=message.received_at,
+        in_reply_to=message.id,
+        report=report,
+    )
 
 
 def close(message: InboundMessage, outcome: str) -> None:

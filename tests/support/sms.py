@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta, timezone
 
-from parsers.language import load
+from parsers.loading import load
 from parsers.reading import Item, read
 
 WITA = timezone(timedelta(hours=8))

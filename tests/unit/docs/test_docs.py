@@ -31,7 +31,7 @@ from models import schema
 from models.inbox import InboundMessage
 from models.outbox import OutboundMessage
 from models.states import Lane, MessageStatus, ReportState
-from parsers import language
+from parsers import loading
 from parsers.form import Command, Form
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -169,7 +169,7 @@ def test_every_state_status_lane_and_job_is_told(name: str):
 
 @pytest.fixture(scope="module")
 def codes() -> dict[str, Form | Command]:
-    words = language.load()
+    words = loading.load()
     return {**words.forms, **words.commands}
 
 

@@ -8,8 +8,9 @@ from support.sms import LANGUAGE, NOW, items, only
 
 import parsers
 from parsers.answering import Question, read_answer
+from parsers.datafiles import DataError
 from parsers.form import LANGUAGES
-from parsers.language import DataError, load
+from parsers.loading import load
 from parsers.reading import read
 from parsers.segments import is_plain_gsm7
 

@@ -13,7 +13,7 @@ from gateway.replies import catalogue
 from gateway.replies.catalogue import LANGUAGES, LONGEST, Catalogue, ReplyError, fill, load
 from gateway.reporting.voice import Reply, Voice
 from parsers import segments
-from parsers.language import load as load_language
+from parsers.loading import load as load_language
 
 SHIPPED = load(None)
 WORDS = load_language()
