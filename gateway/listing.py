@@ -1,6 +1,5 @@
 """Read-only lists of what stands in the database, as the commands print them."""
 
-import getpass
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -10,10 +9,9 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
-from gateway import clock
 from models.inbox import InboundMessage, Quarantined
 from models.outbox import OutboundMessage
-from models.people import AuditEntry, Phone
+from models.people import Phone
 from models.report import Report, ReportEvent
 from models.states import MessageStatus, ReportState
 
@@ -83,17 +81,14 @@ def messages(
     *,
     direction: str | None = None,
     status: str | None = None,
-    reveal: str | None = None,
 ) -> list[dict[str, Any]]:
-    """List messages in both directions, oldest first; with a reason, numbers instead of aliases."""
+    """List messages in both directions, oldest first."""
     rows: list[dict[str, Any]] = []
     if direction in {None, "in"}:
         rows += _incoming(session, zone, status)
     if direction in {None, "out"}:
         rows += _outgoing(session, zone, status)
     rows.sort(key=lambda row: (row["created_at"], row["direction"]))
-    if reveal is not None:
-        _reveal(session, rows, reveal)
     return rows
 
 
@@ -196,20 +191,6 @@ def _outgoing(session: Session, zone: ZoneInfo, status: str | None) -> list[dict
         }
         for message, alias in rows
     ]
-
-
-def _reveal(session: Session, rows: list[dict[str, Any]], reason: str) -> None:
-    numbers: dict[str, str] = {}
-    for some in _chunks(sorted({row["party"] for row in rows})):
-        found = session.execute(sa.select(Phone.alias, Phone.number).where(Phone.alias.in_(some)))
-        numbers |= {alias: number for alias, number in found}  # noqa: C416  # a Result has keys
-    at, actor = clock.now(), getpass.getuser()
-    for alias in numbers:
-        session.add(
-            AuditEntry(at=at, actor=actor, action="number_revealed", subject=alias, reason=reason)
-        )
-    for row in rows:
-        row["party"] = numbers[row["party"]]
 
 
 def inbox(session: Session, zone: ZoneInfo) -> list[dict[str, Any]]:

@@ -26,8 +26,8 @@ _LOOK_EVERY = 0.2
 #: A child that dies sooner than this after its start is started again with a growing pause.
 _SETTLED_AFTER = 5.0
 _LONGEST_PAUSE = 10.0
-#: All children must be gone within 15 s, one kind after the other; each has so long before it is
-#: killed. A worker may be in the midst of a send, which ends within ten seconds.
+#: All children must be gone within 15 s, one kind after the other; each kind has so long before it
+#: is killed. A worker may be in the midst of a send, which ends within ten seconds.
 _STOP_WITHIN = {"web": 2.5, "worker": 10.2, "sweeper": 1.0, "redis": 0.8}
 
 
@@ -113,12 +113,12 @@ class Child:
         if self._process is not None and self.is_alive:
             self._process.terminate()
 
-    def wait(self) -> None:
+    def wait(self, until: float) -> None:
         """Wait for its end, and end it by force when its time is over."""
         if self._process is None:
             return
         try:
-            self._process.wait(_STOP_WITHIN[self.kind])
+            self._process.wait(max(0.0, until - time.monotonic()))
         except subprocess.TimeoutExpired:
             _log.warning("child_killed", child=self.name)
             self._kill_group()
@@ -180,8 +180,9 @@ class Supervisor:
             some = [child for child in self._children if child.kind == kind]
             for child in some:
                 child.ask_to_stop()
+            until = time.monotonic() + _STOP_WITHIN[kind]
             for child in some:
-                child.wait()
+                child.wait(until)
 
 
 def python(*arguments: str) -> list[str]:

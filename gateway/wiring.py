@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 
 from gateway import logs
-from gateway.identity import Directory, WrongKey
+from gateway.identity import Directory, WrongKey, derived_key
 from gateway.messaging.queues import Doorbell
 from gateway.messaging.sending import Channels
 from gateway.providers.registry import providers
 from gateway.replies import catalogue
 from gateway.replies.catalogue import ReplyError
-from gateway.reporting.handling import Desk
+from gateway.reporting.desk import Desk
 from gateway.reporting.voice import Voice
 from gateway.roster import demo
 from gateway.roster.demo import DemoPeopleError
@@ -51,6 +51,7 @@ def wire(settings: Settings) -> Wiring:
             timezone=settings.timezone,
             piece_wait=settings.piece_wait,
             capped_replies_an_hour=settings.capped_replies_an_hour,
+            number_key=derived_key(settings.secret_key, "confirmation numbers"),
         ),
     )
 

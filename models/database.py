@@ -112,7 +112,8 @@ class Database:
                 pool_timeout=5,
                 connect_args={
                     "connect_timeout": 3,
-                    "options": "-c statement_timeout=15000 -c lock_timeout=5000"
+                    # In UTC: a moment near the end of time cannot be shown in a zone to the east.
+                    "options": "-c timezone=UTC -c statement_timeout=15000 -c lock_timeout=5000"
                     " -c idle_in_transaction_session_timeout=60000",
                 },
             )

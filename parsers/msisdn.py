@@ -94,6 +94,13 @@ def find_numbers(text: str) -> list[tuple[int, int]]:
     return [match.span() for match in _IN_TEXT.finditer(text)]
 
 
+def hide_numbers(text: str) -> str:
+    """Put dots in place of the phone numbers in what others say, such as a provider's error."""
+    for start, end in reversed(find_numbers(text)):
+        text = f"{text[:start]}...{text[end:]}"
+    return text
+
+
 def _plain(raw: str) -> str:
     """Straighten digits, dashes and blanks that come from chats and word processors."""
     out: list[str] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import re
 
 # Damm's quasigroup of order ten: it catches every wrong digit and every swap of neighbours.
@@ -10,7 +11,7 @@ _DAMM = (
     "3674209581", "5869720134", "8945362017", "9438617205", "2581436790",
 )  # fmt: skip
 _FIRST_LENGTH = 5
-_SPREAD = 0.6180339887498949
+_ROUNDS = 4
 _JOINTS = re.compile(r"(?<=\d)[ .\-]+(?=\d)")
 _NUMBER = re.compile(r"[1-9][0-9]{5,11}")
 
@@ -28,10 +29,11 @@ def is_well_formed(number: str) -> bool:
     return _NUMBER.fullmatch(number) is not None and damm(number) == 0
 
 
-def number_for(ordinal: int) -> str:
-    """Return the number of the n-th report; neighbours look unlike each other.
+def number_for(ordinal: int, key: bytes) -> str:
+    """Return the number of the n-th report, in an order that only the key tells.
 
-    A length is left when half of its numbers are given out, so that a guess is as likely wrong.
+    Who has two numbers cannot reckon how many reports others have sent in between. A length is left
+    when half of its numbers are given out, so that a guess is as likely wrong.
     """
     if ordinal < 1:
         raise ValueError("ordinals start at 1")
@@ -40,8 +42,7 @@ def number_for(ordinal: int) -> str:
         position -= _given_out(length)
         length += 1
     lowest = 10 ** (length - 1)
-    size = 9 * lowest
-    body = str(lowest + (position * _multiplier(size) + size // 3) % size)
+    body = str(lowest + _shuffled(position, 9 * lowest, key))
     return body + str(damm(body))
 
 
@@ -55,9 +56,15 @@ def _given_out(length: int) -> int:
     return 9 * int(10 ** (length - 1)) // 2
 
 
-def _multiplier(size: int) -> int:
-    """Return a number near the golden share of the size that shares no factor with it."""
-    candidate = int(size * _SPREAD)
-    while candidate % 2 == 0 or candidate % 3 == 0 or candidate % 5 == 0:
-        candidate += 1
-    return candidate
+def _shuffled(position: int, size: int, key: bytes) -> int:
+    """Give each position below the size another one: a Feistel network, walked until it fits."""
+    half = (size.bit_length() + 1) // 2
+    mask = (1 << half) - 1
+    while True:
+        left, right = position >> half, position & mask
+        for step in range(_ROUNDS):
+            said = f"{size}:{step}:{right}".encode()
+            left, right = right, left ^ (int.from_bytes(hmac.digest(key, said, "sha256")) & mask)
+        position = left << half | right
+        if position < size:
+            return position

@@ -22,9 +22,13 @@ from models.database import UNAVAILABLE
 _log = logs.logger()
 
 
-def sweep(office: Wiring) -> None:
-    """Look once for what is late, and ring for it."""
+def let_go_of_stuck_sends(office: Wiring) -> None:
+    """Give up waiting for sends whose worker died."""
     sending.sweep_outbox(office.database, office.settings.sending_stuck_after)
+
+
+def ring_for_late_rows(office: Wiring) -> None:
+    """Look once for what is late, and ring for it."""
     with office.database.reading() as session:
         waiting = draining.next_waiting(session)
         due = sending.next_due(session)
@@ -52,7 +56,7 @@ def run(office: Wiring, stop: threading.Event) -> None:
     """Sweep until asked to stop; a sweep that fails is logged, and the next one comes."""
     pause = office.settings.sweep_every.total_seconds()
     while not stop.wait(pause):
-        for step in (sweep, ask_polled_channels):
+        for step in (ring_for_late_rows, let_go_of_stuck_sends, ask_polled_channels):
             try:
                 step(office)
             except UNAVAILABLE as error:

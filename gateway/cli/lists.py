@@ -1,11 +1,12 @@
 """Commands that show what there is, and that settle what waits for a person."""
 
+import getpass
 from datetime import UTC, datetime
 
 import click
 import sqlalchemy as sa
 
-from gateway import listing
+from gateway import identity, listing
 from gateway.cli.office import office, print_json, print_table, stop
 from gateway.messaging import sending
 from gateway.messaging.queues import Job
@@ -96,8 +97,11 @@ def messages(
             office().settings.timezone,
             direction=direction,
             status=status,
-            reveal=reveal,
         )
+        if reveal:
+            parties = [row["party"] for row in rows]
+            numbers = identity.reveal(session, parties, getpass.getuser(), reveal)
+            rows = [{**row, "party": numbers[row["party"]]} for row in rows]
     if as_json:
         print_json(rows)
     else:

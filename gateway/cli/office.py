@@ -43,7 +43,7 @@ def stop(message: str) -> NoReturn:
 
 
 #: Errors that a command may end with, and what to tell of them.
-KNOWN = (exc.OperationalError, exc.ProgrammingError, exc.InterfaceError, WrongKey)
+KNOWN = (exc.DBAPIError, WrongKey)
 
 
 def explain(error: Exception) -> NoReturn:

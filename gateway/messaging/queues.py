@@ -11,11 +11,8 @@ from enum import StrEnum
 import redis
 from rq import Queue
 from rq.serializers import JSONSerializer
-from rq.timeouts import BaseTimeoutException as JobTimedOut
 
 from gateway import logs
-
-__all__ = ["QUEUES", "Doorbell", "Job", "JobTimedOut", "connect"]
 
 _log = logs.logger()
 
@@ -30,8 +27,9 @@ class Job(StrEnum):
 #: The queue of each job.
 QUEUES = {Job.SEND_MESSAGE: "outbound", Job.VALIDATE_MESSAGE: "inbound"}
 
-#: Longer than the longest job: a send of ten seconds, two transactions, and the drain behind it.
-_JOB_TIMEOUT = 60
+#: Longer than the longest job: a drain of five seconds, a send of ten, and its record, which is
+#: tried again and again while the database is away.
+_JOB_TIMEOUT = 180
 _FAILURE_TTL = 86400
 #: A ring that no worker has answered by then is rung again: it may be lost.
 _RING_LASTS_MS = 1000

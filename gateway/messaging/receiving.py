@@ -1,9 +1,7 @@
 """Taking in what a provider brings: each message once, delivery reports, and the unreadable."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from hashlib import sha256
 from urllib.parse import unquote_plus
 
 import sqlalchemy as sa
@@ -65,11 +63,12 @@ def _accept_message(
     if len(text) > _LONGEST_TEXT:
         text = text[:_LONGEST_TEXT]
         flags.add("cut")
-    id_key, fingerprint = _keys(channel, message, phone.lookup, network_time)
+    id_key, fingerprint = _keys(directory, channel, message, phone.lookup, network_time)
     text, was_masked = masking.mask_documents(text)
     payload = {}
     for name, value in message.payload.items():
-        payload[cleaning.storable(name)], masked = masking.mask_documents(cleaning.storable(value))
+        plain, masked = masking.mask_documents(cleaning.storable(value))
+        payload[cleaning.storable(name)] = directory.conceal(session, plain)
         was_masked = was_masked or masked
     if was_masked:
         flags.add("masked_document")
@@ -78,7 +77,7 @@ def _accept_message(
         InboundMessage,
         {
             "channel": channel,
-            "provider_message_id": _storable_id(message.provider_message_id),
+            "provider_message_id": sending.storable_id(message.provider_message_id),
             "id_key": id_key,
             "fingerprint": fingerprint,
             "phone_id": phone.id,
@@ -112,33 +111,24 @@ def _possible(moment: datetime | None, received_at: datetime) -> datetime | None
 
 
 def _keys(
-    channel: str, message: InboundSms, lookup: str, network_time: datetime | None
+    directory: Directory,
+    channel: str,
+    message: InboundSms,
+    lookup: str,
+    network_time: datetime | None,
 ) -> tuple[str | None, str | None]:
     """Give the two keys by which a redelivery is known.
 
     The provider's id alone does not do: some providers count from one, some give two messages the
     same id. With sender and text beside it, a true second message is never taken for the first.
-    Both are keyed hashes in effect, as `lookup` is one: they give away neither number nor text.
     """
-    moment = network_time.isoformat() if network_time else None
+    moment = network_time.isoformat() if network_time else ""
+    given = message.provider_message_id
     id_key = None
-    if message.provider_message_id is not None and not (message.id_is_a_hash and moment is None):
-        parts = [channel, message.provider_message_id, lookup, message.text]
-        if message.id_is_a_hash:
-            parts.append(moment or "")
-        id_key = _digest(parts)
-    fingerprint = _digest([lookup, message.text, moment]) if moment else None
-    return id_key, fingerprint
-
-
-def _digest(parts: Iterable[str]) -> str:
-    """Hash parts so that no two lists of parts give the same input."""
-    said = "".join(f"{len(part)}:{part}" for part in parts)
-    return sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _storable_id(given: str | None) -> str | None:
-    return cleaning.storable(given)[:200] if given else None
+    if given is not None and not (message.id_is_a_hash and not moment):
+        hash_needs = [moment] if message.id_is_a_hash else []
+        id_key = directory.digest(channel, given, lookup, message.text, *hash_needs)
+    return id_key, directory.digest(lookup, message.text, moment) if moment else None
 
 
 def set_apart(session: Session, directory: Directory, channel: str, item: Unreadable) -> None:
@@ -146,7 +136,7 @@ def set_apart(session: Session, directory: Directory, channel: str, item: Unread
     # Escapes are undone first: a number behind %2B would not be seen, and nobody could read it.
     body = cleaning.storable(unquote_plus(item.body.decode("utf-8", "replace"), errors="replace"))
     body, _ = masking.mask_documents(body)
-    digest = sha256(channel.encode() + b"\0" + item.reason.encode() + b"\0" + item.body).hexdigest()
+    digest = directory.digest(channel, item.reason, item.body.hex())
     insert_or_count(
         session,
         Quarantined,

@@ -28,7 +28,7 @@ from models.outbox import DeliveryReport, OutboundMessage
 from models.people import Phone
 from models.report import Report
 from models.states import Lane, MessageStatus
-from parsers import cleaning, segments
+from parsers import cleaning, msisdn, segments
 
 _log = logs.logger()
 
@@ -55,6 +55,12 @@ class Channels:
 
     by_name: Mapping[str, Provider]
     default: str
+
+    @property
+    def claims_at_once(self) -> int:
+        """Say how many rows a claim looks at: no more than it may take, as each is locked."""
+        provider = self.by_name.get(self.default)
+        return provider.claims_at_once if provider else 1
 
     def for_reply(self, came_by: str) -> str:
         """Name the channel that a reply leaves by."""
@@ -139,8 +145,8 @@ def deliver_some(database: Database, channels: Channels) -> bool:
     return were_due
 
 
-#: So many rows a claim looks at; how many it takes is the adapter's to say.
-_MOST_CLAIMS = 10
+#: So many stuck messages are let go in one transaction.
+_MOST_STUCK = 10
 
 
 def _claim(database: Database, channels: Channels) -> tuple[list[_Claimed], bool]:
@@ -151,7 +157,7 @@ def _claim(database: Database, channels: Channels) -> tuple[list[_Claimed], bool
             .join(Phone, Phone.id == OutboundMessage.phone_id)
             .where(is_due(moment))
             .order_by(OutboundMessage.lane_rank, OutboundMessage.id)
-            .limit(_MOST_CLAIMS)
+            .limit(channels.claims_at_once)
             .with_for_update(skip_locked=True, of=OutboundMessage)
         ).all()
         claimed: list[_Claimed] = []
@@ -237,7 +243,7 @@ def _apply(session: Session, message: OutboundMessage, sent: _Sent) -> None:
     elif message.become(sent.status) and sent.status is MessageStatus.SENT:
         message.sent_at = moment
         if sent.provider_message_id is not None:
-            message.provider_message_id = _storable_id(sent.provider_message_id)
+            message.provider_message_id = storable_id(sent.provider_message_id)
             message.provider_key = key_of(sent.provider_message_id)
             for report in _reports_for(session, message.channel, message.provider_key):
                 _move(message, report.status, report.raw_status, report.reason)
@@ -263,12 +269,12 @@ def give_up_waiting(message: OutboundMessage, moment: datetime) -> None:
 
 def key_of(provider_message_id: str) -> str:
     """Give the form of a provider's id by which messages and delivery reports are matched."""
-    return _storable_id(provider_message_id).strip().lower()
+    return (storable_id(provider_message_id) or "").strip().lower()
 
 
-def _storable_id(given: str) -> str:
+def storable_id(given: str | None) -> str | None:
     """Make an id one that both databases and their indexes hold, whoever made it up."""
-    return cleaning.storable(given)[:_LONGEST_ID]
+    return cleaning.storable(given)[:_LONGEST_ID] if given else None
 
 
 def _delivery_lock(channel: str, key: str) -> str:
@@ -293,7 +299,10 @@ def record_delivery(session: Session, channel: str, delivery: ReportedDelivery) 
     without it each could miss the other's row.
     """
     key = key_of(delivery.provider_message_id)
-    raw_status, reason = cleaning.storable(delivery.raw_status), cleaning.storable(delivery.reason)
+    raw_status, reason = (
+        msisdn.hide_numbers(cleaning.storable(said))
+        for said in (delivery.raw_status, delivery.reason)
+    )
     lock_name(session, _delivery_lock(channel, key))
     insert_or_count(
         session,
@@ -345,7 +354,7 @@ def sweep_outbox(database: Database, stuck_after: timedelta) -> None:
                 OutboundMessage.claimed_at <= moment - stuck_after,
             )
             .order_by(OutboundMessage.id)
-            .limit(_MOST_CLAIMS)
+            .limit(_MOST_STUCK)
             .with_for_update(skip_locked=True)
         ).all()
         for message in stuck:

@@ -40,6 +40,7 @@ from gateway.providers.base import (
 )
 from gateway.settings import AfricasTalkingSettings
 from models.states import MessageStatus
+from parsers import msisdn
 
 #: In the answer to a send: these mean that they took the message.
 _ACCEPTED = {100, 101, 102}
@@ -159,7 +160,7 @@ def _quotable(said: str, private: tuple[str, ...]) -> str:
             escape(secret),
         } - {""}:
             said = said.replace(form, "...")
-    return said[:120]
+    return msisdn.hide_numbers(said)[:120]
 
 
 def _form(request: InboundRequest) -> tuple[dict[str, str], bool]:

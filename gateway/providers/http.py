@@ -20,6 +20,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from gateway.providers.base import SendDeferred, SendUnconfirmed
 
 _CONNECT_WITHIN = 3.05
+_SHUT_WITHIN = 0.2
 _LONGEST_ANSWER = 64 * 1024
 
 
@@ -107,31 +108,45 @@ def post(
     """
     seconds = within.total_seconds()
     adapter = _Watched(max_retries=0)
-    watch = threading.Timer(seconds, adapter.shut)
-    watch.daemon = True
+    outcome: list[HttpAnswer | str] = []
+
+    def work() -> None:
+        try:
+            outcome.append(_post(adapter, url, headers, data, seconds))
+        except Exception as error:  # noqa: BLE001  # requests', urllib3's, the socket's: all alike
+            outcome.append(type(error).__name__)
+
+    # In a thread of its own: nothing else ends the look-up of a name, or a walk of dead addresses.
+    # What comes late finds the door shut: a connection that is made after the time is refused.
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        adapter.shut()
+        thread.join(_SHUT_WITHIN)
+    said = outcome[0] if outcome else "no end"
+    if isinstance(said, HttpAnswer):
+        return said
+    if not adapter.is_connected:
+        raise SendDeferred(f"no connection ({said})")
+    raise SendUnconfirmed(f"no whole answer within {seconds:g} s ({said})")
+
+
+def _post(
+    adapter: _Watched, url: str, headers: Mapping[str, str], data: Mapping[str, Any], seconds: float
+) -> HttpAnswer:
+    # Each call has a connection of its own: a kept one may be dead, and a request that is lost on
+    # it could not be told from one that arrived.
     with requests.Session() as session:
-        # Each call has a connection of its own: a kept one may be dead, and a request that is lost
-        # on it could not be told from one that arrived.
         session.mount("http://", adapter)
         session.mount("https://", adapter)
         session.trust_env = False
-        watch.start()
-        try:
-            timeout = (min(_CONNECT_WITHIN, seconds), seconds)
-            with session.post(
-                url,
-                headers=dict(headers),
-                data=dict(data),
-                timeout=timeout,
-                stream=True,
-                allow_redirects=False,
-            ) as response:
-                return adapter.read(response)
-        except Exception as error:  # noqa: BLE001  # requests', urllib3's, the socket's: all alike
-            kind = type(error).__name__
-            if not adapter.is_connected:
-                raise SendDeferred(f"no connection ({kind})") from None
-            raise SendUnconfirmed(f"no whole answer within {seconds:g} s ({kind})") from None
-        finally:
-            watch.cancel()
-            watch.join()
+        with session.post(
+            url,
+            headers=dict(headers),
+            data=dict(data),
+            timeout=(min(_CONNECT_WITHIN, seconds), seconds),
+            stream=True,
+            allow_redirects=False,
+        ) as response:
+            return adapter.read(response)

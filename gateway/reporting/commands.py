@@ -1,22 +1,24 @@
 """What a sender asks for besides reporting: STATUS, TAMBAH, BATAL, BANTU, DAFTAR, BERHENTI."""
 
 from dataclasses import replace
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
 from gateway import clock
 from gateway.reporting import keeping
+from gateway.reporting.desk import Desk
 from gateway.reporting.senders import Sender
 from gateway.reporting.voice import Reply, Voice
 from models.report import Report
-from parsers.language import Language
 from parsers.reading import Item
 
 
 def run(
-    session: Session, language: Language, voice: Voice, sender: Sender, item: Item
+    session: Session, desk: Desk, sender: Sender, item: Item, spoken_at: datetime
 ) -> tuple[Reply | None, Report | None]:
     """Do what a command asks; give the answer, if one is due, and the report that it is about."""
+    voice = desk.voice
     match item.code:
         case "BANTU":
             return voice.help(str(item.fields.get("topic", ""))), None
@@ -31,20 +33,21 @@ def run(
     if report is None or report.number is None:
         # A wrong number, an unknown one and somebody else's get the same answer.
         return voice.say("ERR_NOMOR", x=str(number)), None
-    return _about(language, voice, item, report), report
+    return _about(desk, item, report, spoken_at), report
 
 
-def _about(language: Language, voice: Voice, item: Item, report: Report) -> Reply:
+def _about(desk: Desk, item: Item, report: Report, spoken_at: datetime) -> Reply:
+    voice = desk.voice
     number = report.number or ""
     match item.code:
         case "TAMBAH":
             text = str(item.fields.get("note", "")).strip()
             if not text:
                 return voice.of_report("ERR_TAMBAH_KOSONG", number, report.code, report.state)
-            keeping.add_note(report, text, "added", None)
+            keeping.add_note(desk, report, text, "added", spoken_at)
             return voice.of_report("OK_TAMBAH", number, report.code, report.state)
         case "BATAL":
-            key = keeping.withdraw(language, report)
+            key = keeping.withdraw(desk.language, report)
             return voice.of_report(key, number, report.code, report.state)
         case _:
             return voice.of_report("STATUS", number, report.code, report.state)

@@ -7,10 +7,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway import clock, logs
-from gateway.messaging.queues import JobTimedOut
 from gateway.reporting import handling
-from gateway.reporting.handling import Desk
-from models.database import ROWS_A_TURN, UNAVAILABLE, Database, Turn, try_to_lock
+from gateway.reporting.desk import Desk
+from gateway.reporting.handling import Told
+from models.database import ROWS_A_TURN, UNAVAILABLE, Database, Turn, lock_name, try_to_lock
 from models.inbox import InboundMessage
 from models.people import Phone, PhoneKind
 
@@ -26,8 +26,18 @@ _LOOK_AT = 50
 class Drained:
     """What one turn did."""
 
-    handled: int
-    is_reply_due: bool
+    told: list[tuple[int, Told | None]]
+    """Each message, and what became of it; None: it waits."""
+
+    @property
+    def handled(self) -> int:
+        """Say how many messages had their turn."""
+        return len(self.told)
+
+    @property
+    def is_reply_due(self) -> bool:
+        """Say whether anything is to be sent."""
+        return any(told is not None and told.reply is not None for _, told in self.told)
 
 
 class _Poison(Exception):
@@ -47,26 +57,32 @@ def drain_some(database: Database, desk: Desk) -> Drained:
     """
     try:
         with database.writing() as session:
-            return _drain(session, desk)
+            drained = _drain(session, desk)
     except _Poison as poison:
         with database.writing() as session:
-            is_reply_due = _put_off(session, desk, poison)
-        return Drained(1, is_reply_due)
+            told = _put_off(session, desk, poison)
+        return Drained([(poison.message_id, told)])
+    for message_id, told in drained.told:
+        _log.info("message_handled", message=message_id, **handling.summary(told))
+    return drained
 
 
 def _drain(session: Session, desk: Desk) -> Drained:
-    handled, is_reply_due, turn = 0, False, Turn()
+    told, turn = [], Turn()
     for message in _take(session):
         if not turn.take():
             break
+        message_id = message.id  # asked for now: after an error the row can tell nothing
         try:
-            is_reply_due = handling.handle(session, desk, message) or is_reply_due
-        except (JobTimedOut, *UNAVAILABLE):
+            told.append((message_id, handling.handle(session, desk, message)))
+            # Now, not with the next one's: what the database refuses is this message's fault.
+            session.flush()
+        except UNAVAILABLE:
             raise
         except Exception as error:
-            raise _Poison(message.id, error) from error
-        handled += 1
-    return Drained(handled, is_reply_due)
+            # A job's time-out too: what cannot be handled in a minute would never be.
+            raise _Poison(message_id, error) from error
+    return Drained(told)
 
 
 def is_waiting() -> sa.ColumnElement[bool]:
@@ -104,9 +120,13 @@ def _take(session: Session) -> list[InboundMessage]:
     )
 
 
-def _put_off(session: Session, desk: Desk, poison: _Poison) -> bool:
+def _put_off(session: Session, desk: Desk, poison: _Poison) -> Told | None:
     """Count a failure; after the last try set the message aside and tell its sender it is kept."""
     message = session.get_one(InboundMessage, poison.message_id)
+    lock_name(session, f"phone:{message.phone_id}")
+    session.refresh(message)
+    if message.handled_at is not None or message.set_aside_at is not None:
+        return None  # another worker had it meanwhile
     message.attempts += 1
     message.last_error = logs.name_of(poison.cause)
     _log.error(
@@ -114,13 +134,14 @@ def _put_off(session: Session, desk: Desk, poison: _Poison) -> bool:
     )
     if message.attempts <= len(_TRY_AGAIN):
         message.handle_after = clock.now() + _TRY_AGAIN[message.attempts - 1]
-        return False
+        return None
     message.set_aside_at = clock.now()
     phone = session.get_one(Phone, message.phone_id)
     if phone.kind is not PhoneKind.MOBILE:
-        return False
-    handling.send_back(session, desk, message, desk.voice.say("ERR_SISTEM"))
-    return True
+        return None
+    told = Told("set_aside", desk.voice.say("ERR_SISTEM"))
+    handling.send_back(session, desk, message, told)
+    return told
 
 
 def next_waiting(session: Session) -> int | None:

@@ -5,29 +5,25 @@ after the other.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from gateway import clock, logs
+from gateway import clock
 from gateway.messaging import sending
-from gateway.messaging.sending import Channels
 from gateway.reporting import commands, keeping, limits
+from gateway.reporting.desk import Desk
 from gateway.reporting.senders import Sender, who_sent
-from gateway.reporting.voice import URGENT, Reply, Voice
+from gateway.reporting.voice import URGENT, Reply
 from models.inbox import InboundMessage
 from models.people import Phone, PhoneKind
 from models.report import Report
 from models.states import Lane, ReportState
 from parsers.answering import read_answer
-from parsers.language import Language
 from parsers.reading import Item, Outcome, Reading, read
-
-_log = logs.logger()
 
 #: The same text is the same report for so long, and a question stays open.
 _A_DAY = timedelta(hours=24)
@@ -37,42 +33,36 @@ _MOST_OPEN_QUESTIONS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """What handling needs; made once in a process."""
-
-    language: Language
-    voice: Voice
-    channels: Channels
-    timezone: ZoneInfo
-    piece_wait: timedelta
-    capped_replies_an_hour: int
-
-
-@dataclass(frozen=True, slots=True)
 class Told:
     """What became of a message: a word for the inbox, and what to answer."""
 
     outcome: str
     reply: Reply | None = None
-    report: Report | None = None
+    reports: tuple[Report, ...] = ()
+
+    @property
+    def report(self) -> Report | None:
+        """Give the report that the answer is about: the most urgent of several."""
+        urgent = (one for one in self.reports if one.urgency == URGENT)
+        return next(urgent, self.reports[0] if self.reports else None)
 
     @property
     def lane(self) -> Lane:
         """Say how soon the answer must leave."""
-        urgent = self.report is not None and self.report.urgency == URGENT
-        return Lane.URGENT if urgent else Lane.REPLY
+        is_urgent = any(one.urgency == URGENT for one in self.reports)
+        return Lane.URGENT if is_urgent else Lane.REPLY
 
 
-def handle(session: Session, desk: Desk, message: InboundMessage) -> bool:
-    """Do all that one message asks for; say whether anything is to be sent for it.
+def handle(session: Session, desk: Desk, message: InboundMessage) -> Told | None:
+    """Do all that one message asks for; say what became of it and what is sent for it.
 
-    A text without a code may only be put off, to wait for the rest of its report.
+    None: a text without a code is put off, to wait for the rest of its report.
     """
     phone = session.get_one(Phone, message.phone_id)
     if phone.kind is not PhoneKind.MOBILE:
         # Short codes, operators and the like are never answered: two machines would not stop.
         close(message, "operator")
-        return False
+        return Told("operator")
     sender = who_sent(session, phone, desk.timezone)
     spoken_at = clock.spoken_at(message.network_time, message.received_at, sender.zone)
     reading = read(message.text, desk.language, now=spoken_at)
@@ -80,44 +70,38 @@ def handle(session: Session, desk: Desk, message: InboundMessage) -> bool:
     told = _Handling(session, desk, message, sender, spoken_at).tell(reading)
     if told is None:
         message.handle_after = message.received_at + desk.piece_wait
-        return False
+        return None
     close(message, told.outcome)
-    reply = _allowed(session, desk, sender, told)
-    if reply is not None and clock.now() - spoken_at > _LATE_AFTER:
-        reply = desk.voice.dated(reply, spoken_at.date())
-    if reply is not None:
-        send_back(session, desk, message, reply, told.lane, told.report)
-    _log.info(
-        "message_handled",
-        message=message.id,
-        phone=phone.alias,
-        outcome=told.outcome,
-        reply=reply.key if reply else None,
-    )
-    return reply is not None
+    told = replace(told, reply=_allowed(session, desk, sender, told))
+    if told.reply is not None and clock.now() - spoken_at > _LATE_AFTER:
+        told = replace(told, reply=desk.voice.dated(told.reply, spoken_at.date()))
+    send_back(session, desk, message, told)
+    return told
 
 
-def send_back(
-    session: Session,
-    desk: Desk,
-    message: InboundMessage,
-    reply: Reply,
-    lane: Lane = Lane.REPLY,
-    report: Report | None = None,
-) -> None:
-    """Queue the answer to a message, by the channel that it belongs to."""
+def send_back(session: Session, desk: Desk, message: InboundMessage, told: Told) -> None:
+    """Queue the answer to a message, if there is one, by the channel that it belongs to."""
+    if told.reply is None:
+        return
     sending.queue(
         session,
         channel=desk.channels.for_reply(message.channel),
         phone_id=message.phone_id,
-        text=reply.text,
-        reply_key=reply.key,
-        is_capped=reply.is_capped,
-        lane=lane,
+        text=told.reply.text,
+        reply_key=told.reply.key,
+        is_capped=told.reply.is_capped,
+        lane=told.lane,
         counted_from=message.received_at,
         in_reply_to=message.id,
-        report=report,
+        report=told.report,
     )
+
+
+def summary(told: Told | None) -> dict[str, str | None]:
+    """Give what a log line may tell of a message that was handled."""
+    if told is None:
+        return {"outcome": "waits", "reply": None}
+    return {"outcome": told.outcome, "reply": told.reply.key if told.reply else None}
 
 
 def close(message: InboundMessage, outcome: str) -> None:
@@ -135,8 +119,8 @@ def _allowed(session: Session, desk: Desk, sender: Sender, told: Told) -> Reply 
             reply.has_number
             and (
                 told.outcome == "command"
-                or told.report is None
-                or desk.language.forms[told.report.code].never_waits
+                or not told.reports
+                or any(desk.language.forms[one.code].never_waits for one in told.reports)
             )
         )
         reply = limits.to_stranger(session, desk.voice, sender, reply, may_hear=may_hear)
@@ -178,25 +162,23 @@ class _Handling:
         kept: list[tuple[Item, Report]] = []
         needless: list[Told] = []
         for item in items:
-            already = self._reported_in_month(item)
-            if already:
-                needless.append(self._needless(already))
+            refusal = self._needless(item)
+            if refusal is not None:
+                needless.append(refusal)
             else:
-                report = keeping.keep(
-                    self.session, self.desk.language, self.message, self.sender, item
-                )
+                report = keeping.keep(self.session, self.desk, self.message, self.sender, item)
                 kept.append((item, report))
         if not kept:
             return needless[0]
         first_item, first = kept[0]
         if len(kept) == 1 and not others:
             reply = self.desk.voice.kept(keeping.as_kept(first, self.sender))
-            return Told(first_item.outcome.value, reply, first)
+            return Told(first_item.outcome.value, reply, (first,))
         refused = [one for one in others if one.outcome is not Outcome.CHAT]
         reply = self.desk.voice.several(
             [keeping.as_kept(report, self.sender) for _, report in kept], refused
         )
-        return Told("report", reply, _most_urgent(report for _, report in kept))
+        return Told("report", reply, tuple(report for _, report in kept))
 
     def _unkept(self, items: Iterable[Item]) -> Told:
         """Run commands, answer questions and refusals; the first answer is the one that is sent."""
@@ -204,9 +186,9 @@ class _Handling:
         for item in items:
             if item.outcome is Outcome.COMMAND:
                 reply, report = commands.run(
-                    self.session, self.desk.language, self.desk.voice, self.sender, item
+                    self.session, self.desk, self.sender, item, self.spoken_at
                 )
-                told.append(Told("command", reply, report))
+                told.append(Told("command", reply, (report,) if report else ()))
             else:
                 told.append(Told(item.outcome.value, self.desk.voice.item(item)))
         return next((one for one in told if one.reply is not None), told[0])
@@ -226,7 +208,7 @@ class _Handling:
         for report in open_ones:
             if keeping.take_answer(
                 self.session,
-                self.desk.language,
+                self.desk,
                 self.sender,
                 report,
                 self.message,
@@ -238,7 +220,7 @@ class _Handling:
                 ),
             ):
                 reply = self.desk.voice.kept(keeping.as_kept(report, self.sender))
-                return Told("answer", reply, report)
+                return Told("answer", reply, (report,))
         return None
 
     def _chat(self, item: Item) -> Told | None:
@@ -246,10 +228,12 @@ class _Handling:
         if item.ask is None:
             return Told("chat")
         if self.sender.is_registered and self.message.text.strip() and self.desk.piece_wait:
-            joined = keeping.join(self.session, self.sender, self.message, self.desk.piece_wait)
+            joined = keeping.join(
+                self.session, self.desk, self.sender, self.message, self.spoken_at
+            )
             if joined is not None:
                 report, is_piece = joined
-                return Told("joined", None if is_piece else self._joined(report), report)
+                return Told("joined", None if is_piece else self._joined(report), (report,))
             if self.message.handle_after is None:
                 return None
         if limits.was_answered(self.session, self.message):
@@ -283,39 +267,42 @@ class _Handling:
         if first.number is None:
             # The draft of that text is still open: ask again, do not open a second one.
             first.asked_at = clock.now()
-            return Told("again", self.desk.voice.kept(keeping.as_kept(first, self.sender)), first)
+            return Told(
+                "again", self.desk.voice.kept(keeping.as_kept(first, self.sender)), (first,)
+            )
         hour_ago = clock.now() - limits.HOUR
         if limits.was_sent(self.session, first.phone_id, "ERR_SAMA", hour_ago, first.id):
-            return Told("again", None, first)
-        return Told("again", self.desk.voice.same(first.number), first)
+            return Told("again", None, (first,))
+        return Told("again", self.desk.voice.same(first.number), (first,))
 
-    def _reported_in_month(self, item: Item) -> int:
-        """For a form that says there is nothing: count what this phone has reported in that month.
+    def _needless(self, item: Item) -> Told | None:
+        """Refuse `nothing to report` for a month in which this phone has reported something.
 
-        Only this very phone's reports count: of others it must learn nothing.
+        Only this very phone's reports for that village count: of others it must learn nothing.
         """
         forms = self.desk.language.forms
-        if not forms[item.code or ""].denies:
-            return 0
+        village = keeping.village_of(self.sender, self.message.text)
+        if village is None or not forms[item.code or ""].denies:
+            return None
         month = int(item.fields.get("month", self.spoken_at.month))
         year = self.spoken_at.year - (month > self.spoken_at.month)
         begin = datetime(year, month, 1, tzinfo=self.sender.zone)
         end = datetime(year + month // 12, month % 12 + 1, 1, tzinfo=self.sender.zone)
-        return self.session.scalars(
+        already = self.session.scalars(
             sa.select(sa.func.count())
             .select_from(Report)
             .where(
                 Report.phone_id == self.sender.phone.id,
+                Report.village_code == village.code,
                 Report.received_at >= begin,
                 Report.received_at < end,
                 Report.code.not_in([form.code for form in forms.values() if form.denies]),
                 Report.state.not_in([ReportState.INVALID, ReportState.DRAFT]),
             )
         ).one()
-
-    def _needless(self, already: int) -> Told:
-        village = self.sender.villages[0].name if self.sender.villages else "?"
-        return Told("rejected", self.desk.voice.say("ERR_NIHIL_ADA", desa=village, n=str(already)))
+        if not already:
+            return None
+        return Told("rejected", self.desk.voice.needless(month, village.name, already))
 
 
 def _may_be_answer(reading: Reading) -> bool:
@@ -325,8 +312,3 @@ def _may_be_answer(reading: Reading) -> bool:
         Outcome.QUESTION,
         Outcome.DRAFT,
     }
-
-
-def _most_urgent(reports: Iterable[Report]) -> Report:
-    found = list(reports)
-    return next((one for one in found if one.urgency == URGENT), found[0])

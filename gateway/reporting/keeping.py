@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway import clock
+from gateway.reporting.desk import Desk
 from gateway.reporting.senders import Sender
 from gateway.reporting.voice import URGENT, VILLAGE, Kept
 from models.inbox import InboundMessage
@@ -18,7 +19,7 @@ from models.states import ReportState
 from parsers import cleaning, numbers, segments
 from parsers.answering import Answer, Question, choice
 from parsers.language import Language
-from parsers.reading import Item, Outcome, Problem, Reason
+from parsers.reading import Item, Outcome, Problem, Reason, read
 
 #: A part of a long SMS has 153 units (67 in UCS-2); apps that cut by themselves may leave a few.
 _FULL_GSM7 = 140
@@ -26,11 +27,11 @@ _FULL_UCS2 = 60
 
 
 def keep(
-    session: Session, language: Language, message: InboundMessage, sender: Sender, item: Item
+    session: Session, desk: Desk, message: InboundMessage, sender: Sender, item: Item
 ) -> Report:
     """Store what one item says as a report with its number, or as a draft without one."""
-    form = language.forms[item.code or ""]
-    village = _village_of(sender, message.text)
+    form = desk.language.forms[item.code or ""]
+    village = village_of(sender, message.text)
     missing = list(item.missing)
     is_draft = item.outcome is Outcome.DRAFT
     if sender.is_registered and village is None:
@@ -62,11 +63,11 @@ def keep(
     if is_draft:
         _add_event(report, "drafted", missing=missing, unverified=report.unverified_reason)
     else:
-        _receive(session, language, report)
+        _receive(session, desk, report)
     return report
 
 
-def _receive(session: Session, language: Language, report: Report) -> None:
+def _receive(session: Session, desk: Desk, report: Report) -> None:
     """Give a report its number and its first state."""
     # On the connection: the session would first write out all that is still being changed.
     ordinal = session.connection().scalar(
@@ -74,17 +75,17 @@ def _receive(session: Session, language: Language, report: Report) -> None:
     )
     if ordinal is None:
         raise RuntimeError("the database gave no place in the order of numbers")
-    report.number = numbers.number_for(ordinal)
+    report.number = numbers.number_for(ordinal, desk.number_key)
     report.move_to(ReportState.RECEIVED)
     _add_event(report, "received", unverified=report.unverified_reason)
-    if language.forms[report.code].first_state == ReportState.CLOSED:
+    if desk.language.forms[report.code].first_state == ReportState.CLOSED:
         report.move_to(ReportState.CLOSED)
         _add_event(report, "closed", by="gateway")
 
 
 def take_answer(
     session: Session,
-    language: Language,
+    desk: Desk,
     sender: Sender,
     report: Report,
     message: InboundMessage,
@@ -92,13 +93,13 @@ def take_answer(
 ) -> bool:
     """Put an answer into a draft, or into a report that still lacked it; say whether it fits."""
     if answer is not None:
-        _complete(language, sender, report, message, answer)
+        _complete(desk.language, sender, report, message, answer)
     elif not _choose_village(sender, report, message):
         return False
     lacks = bool(report.missing or report.problems)
     report.asked_at = clock.now() if lacks else None
     if not lacks and report.state is ReportState.DRAFT:
-        _receive(session, language, report)
+        _receive(session, desk, report)
     return True
 
 
@@ -140,19 +141,19 @@ def _choose_village(sender: Sender, report: Report, message: InboundMessage) -> 
 
 
 def join(
-    session: Session, sender: Sender, message: InboundMessage, within: timedelta
+    session: Session, desk: Desk, sender: Sender, message: InboundMessage, spoken_at: datetime
 ) -> tuple[Report, bool] | None:
     """Add a text without a code to the report that came just before or after it.
 
     Says with it whether the two are surely pieces of one long SMS: then the first one is full.
     """
     found = session.execute(
-        sa.select(Report, InboundMessage.text)
+        sa.select(Report, InboundMessage)
         .join(InboundMessage, InboundMessage.id == Report.inbox_id)
         .where(
             Report.phone_id == sender.phone.id,
-            Report.received_at >= message.received_at - within,
-            Report.received_at <= message.received_at + within,
+            Report.received_at >= message.received_at - desk.piece_wait,
+            Report.received_at <= message.received_at + desk.piece_wait,
             Report.state != ReportState.INVALID,
         )
         .order_by(Report.id.desc())
@@ -160,17 +161,29 @@ def join(
     ).first()
     if found is None:
         return None
-    report, text = found
-    add_note(report, message.text, "joined", message)
-    measured = segments.measure(text)
+    report, first = found
+    add_note(desk, report, message.text, "joined", spoken_at)
+    measured = segments.measure(first.text)
     full = _FULL_GSM7 if measured.encoding == "GSM-7" else _FULL_UCS2
-    return report, measured.units >= full
+    is_piece = measured.units >= full
+    if is_piece:
+        first.parts += 1
+    return report, is_piece
 
 
-def add_note(report: Report, text: str, event: str, message: InboundMessage | None) -> None:
-    """Add words to a report; what stood there stays."""
+def add_note(desk: Desk, report: Report, text: str, event: str, spoken_at: datetime) -> None:
+    """Add words to a report; what stood there stays, and it may become more urgent, never less."""
     report.note = f"{report.note}\n{text}".strip()
-    _add_event(report, event, message=message.id if message else None, note=text)
+    _add_event(report, event, note=text)
+    read_anew = read(f"{report.code} {text}", desk.language, now=spoken_at).items[0]
+    new_flags = set(read_anew.flags) & {"minor", "about_official"} - set(report.flags)
+    becomes_urgent = read_anew.urgency == URGENT and report.urgency != URGENT
+    if read_anew.code != report.code or not (new_flags or becomes_urgent):
+        return
+    report.flags = sorted({*report.flags, *new_flags})
+    if becomes_urgent:
+        report.urgency = URGENT
+    _add_event(report, "raised", by="gateway", flags=sorted(new_flags), urgency=report.urgency)
 
 
 def withdraw(language: Language, report: Report) -> str:
@@ -259,7 +272,7 @@ def _add_event(report: Report, event: str, *, by: str = "reporter", **detail: ob
     )
 
 
-def _village_of(sender: Sender, text: str) -> Village | None:
+def village_of(sender: Sender, text: str) -> Village | None:
     """Tell which village a report is for: the only one, or the one that the text names."""
     if len(sender.villages) == 1:
         return sender.villages[0]

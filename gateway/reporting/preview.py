@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from gateway.reporting.handling import Desk
+from gateway.reporting.desk import Desk
 from gateway.reporting.voice import Kept, Reply
 from models.states import ReportState
 from parsers import numbers, segments
@@ -53,11 +53,13 @@ def _kept(item: Item, place: int, village: str) -> Kept:
         problems=item.problems,
         urgency=item.urgency,
         flags=item.flags,
-        number=numbers.number_for(place) if item.outcome is Outcome.REPORT else None,
+        number=numbers.number_for(place, _SAMPLE_KEY) if item.outcome is Outcome.REPORT else None,
         villages=(village,),
     )
 
 
+#: Numbers in a preview are nobody's.
+_SAMPLE_KEY = b"samples"
 #: What a command about a report is answered with, as if that report had just come in.
 _ABOUT_A_REPORT = {"TAMBAH": "OK_TAMBAH", "BATAL": "OK_BATAL", "STATUS": "STATUS"}
 

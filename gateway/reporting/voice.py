@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-from gateway.replies.catalogue import Catalogue
+from gateway.replies.catalogue import LONGEST, Catalogue
 from models.states import ReportState
 from parsers import segments
 from parsers.form import Field, Form
@@ -113,7 +113,7 @@ class Voice:
         form = self._language.forms[kept.code]
         if kept.number is None:
             return self._question(form, kept)
-        asked = self._lacking(form, kept)
+        asked = self._lacking(form, kept) if kept.missing != (VILLAGE,) or kept.problems else ""
         if kept.is_quiet:
             key = "OK_DIAM_KURANG" if asked else "OK_DIAM"
         elif asked:
@@ -131,19 +131,23 @@ class Voice:
         )
 
     def several(self, kept: Sequence[Kept], refused: Sequence[Item]) -> Reply:
-        """Answer several reports of one SMS: the numbers, and by name what is not in."""
+        """Answer several reports of one SMS: the numbers, and by name what is not in or lacks."""
         numbered = [f"{one.code} No {one.number}" for one in kept if one.number is not None]
-        lacking = []
-        for one in kept:
-            if one.number is None or one.missing or one.problems:
-                form = self._language.forms[one.code]
-                lacking.append(f"{one.code} ({self._lacking(form, one)})")
-        lacking += [item.code or "?" for item in refused]
+        lacking = [(one.code, self._lacking(self._language.forms[one.code], one)) for one in kept]
+        lacking = [(code, what) for code, what in lacking if what]
+        lacking += [(item.code or "?", "") for item in refused]
         key = "OK_BANYAK_SEBAGIAN" if lacking else "OK_BANYAK"
+        if not numbered:
+            key = "ERR_BANYAK"
         text = self._catalogue.text(
-            key, n=str(len(numbered)), daftar=", ".join(numbered), apa=", ".join(lacking)
+            key, n=str(len(numbered)), daftar=", ".join(numbered), apa=_listed(lacking)
         )
         return Reply(key, text, has_number=bool(numbered), keeps_draft=True)
+
+    def needless(self, month: int, village: str, already: int) -> Reply:
+        """Say that a month in which something was reported needs no report of nothing."""
+        name = self._language.months(self._catalogue.language)[month - 1]
+        return self.say("ERR_NIHIL_ADA", bulan=name, desa=village, n=str(already))
 
     def same(self, number: str) -> Reply:
         """Say that this very report is in already."""
@@ -204,11 +208,12 @@ class Voice:
             given = segments.shorten(problem.given, _LONGEST_QUOTE)
             lacking[problem.field] = f'{label} "{given}"' if given else label
         for name in kept.missing:
-            if name != VILLAGE:
-                lacking.setdefault(name, self._label(form, name))
+            lacking.setdefault(name, self._label(form, name))
         return ", ".join(lacking.values())
 
     def _label(self, form: Form, name: str) -> str:
+        if name == VILLAGE:
+            return self._catalogue.word("desa_mana")
         return _field(form, name).label[self._catalogue.language]
 
     def _values(self, form: Form, kept: Kept, lacking: str) -> dict[str, str]:
@@ -255,6 +260,14 @@ class Voice:
 
     def _first_known(self, *keys: str) -> str:
         return next((key for key in keys if key in self._catalogue.texts), keys[-1])
+
+
+def _listed(lacking: Sequence[tuple[str, str]]) -> str:
+    """List codes with what each lacks, or the codes alone where that would be cut."""
+    whole = ", ".join(f"{code} ({what})" if what else code for code, what in lacking)
+    if len(whole) <= LONGEST["apa"]:
+        return whole
+    return ", ".join(code for code, _ in lacking)
 
 
 def _field(form: Form, name: str) -> Field:

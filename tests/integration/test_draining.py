@@ -14,7 +14,7 @@ from gateway.messaging import receiving
 from gateway.providers.base import InboundSms, Intake
 from gateway.replies import catalogue
 from gateway.reporting import draining
-from gateway.reporting.handling import Desk
+from gateway.reporting.desk import Desk
 from gateway.reporting.voice import Voice
 from gateway.wiring import Wiring
 from models.database import Database

@@ -10,7 +10,7 @@ A file is a list of lines:
     kades.oinlasi > wna 2 aus wisata                  a text arrives
     kades.oinlasi < Terima kasih, … No <a>: …         what that phone hears next; <a> is a number,
                                                       the same one wherever <a> stands again
-    [report <a> is received]                          the state of a report
+    [report <a> is received]                          the state of a report, or its urgency
     [draft]                                           one more draft than at the last such line
     [nobody hears anything more]                      silence: also checked at the end of each file
 
@@ -171,8 +171,8 @@ class Conversation:
             report = session.scalars(
                 sa.select(Report).where(Report.number == self.numbers[name])
             ).one()
-        if report.state.value != state:
-            raise Mismatch(f"it is {report.state.value}")
+        if state not in {report.state.value, report.urgency}:
+            raise Mismatch(f"it is {report.state.value} and {report.urgency}")
 
     def _one_more_draft(self) -> None:
         with self.office.database.reading() as session:

@@ -2,6 +2,8 @@ import pytest
 
 from parsers.numbers import damm, is_well_formed, number_for, read_number
 
+KEY = b"a key of the tests"
+
 
 def test_the_check_digit_is_damms():
     assert damm("572") == 4
@@ -17,15 +19,15 @@ def test_a_number_of_another_shape_is_not_well_formed(number):
 
 
 def test_six_digits_for_the_first_half_of_the_space_then_seven():
-    assert len(number_for(1)) == 6
-    assert len(number_for(45_000)) == 6
-    assert len(number_for(45_001)) == 7
-    assert len(number_for(495_000)) == 7
-    assert len(number_for(495_001)) == 8
+    assert len(number_for(1, KEY)) == 6
+    assert len(number_for(45_000, KEY)) == 6
+    assert len(number_for(45_001, KEY)) == 7
+    assert len(number_for(495_000, KEY)) == 7
+    assert len(number_for(495_001, KEY)) == 8
 
 
 def test_no_number_is_given_twice():
-    numbers = {number_for(ordinal) for ordinal in range(1, 100_001)}
+    numbers = {number_for(ordinal, KEY) for ordinal in range(1, 100_001)}
 
     assert len(numbers) == 100_000
     assert all(is_well_formed(number) for number in numbers)
@@ -33,13 +35,13 @@ def test_no_number_is_given_twice():
 
 def test_neighbours_look_unlike():
     for ordinal in range(1, 200):
-        one, other = number_for(ordinal), number_for(ordinal + 1)
+        one, other = number_for(ordinal, KEY), number_for(ordinal + 1, KEY)
         assert sum(a != b for a, b in zip(one, other, strict=True)) >= 3
 
 
 def test_ordinals_start_at_one():
     with pytest.raises(ValueError, match="start at 1"):
-        number_for(0)
+        number_for(0, KEY)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,23 @@
+"""What the handling of messages needs, made once in a process."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+from gateway.messaging.sending import Channels
+from gateway.reporting.voice import Voice
+from parsers.language import Language
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The words, the texts, the channels, and what is set."""
+
+    language: Language
+    voice: Voice
+    channels: Channels
+    timezone: ZoneInfo
+    piece_wait: timedelta
+    capped_replies_an_hour: int
+    number_key: bytes
+    """Puts confirmation numbers into an order that nobody else knows."""
