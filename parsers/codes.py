@@ -73,9 +73,9 @@ class Planner:
             return self._plan
         starts: list[tuple[str, int, int]] = []
         for lo, hi in self._lines():
+            if starts and self._takes_all(starts[-1][0]) and not self._begins_report(lo, hi):
+                continue  # a line of the words that the command takes
             starts += self._line(lo, hi)
-            if starts and self._takes_all(starts[-1][0]):
-                break
             if self._plan.question is not None and not starts:
                 return self._plan
         if not starts:
@@ -107,6 +107,11 @@ class Planner:
     def _takes_all(self, code: str) -> bool:
         command = self._language.commands.get(code)
         return command is not None and command.takes_text
+
+    def _begins_report(self, lo: int, hi: int) -> bool:
+        """Tell a line that begins with a report's own code, and not with a word for it."""
+        head, _, _ = self._head(lo, hi)
+        return head < hi and self._pieces[head].text.upper() in self._language.forms
 
     # --- one line -----------------------------------------------------------------------------
 

@@ -8,23 +8,25 @@ COVER = "(no ditutup)"
 """What stands in a number's place: plain GSM-7, and no digit, so that it is never covered again."""
 
 _IDENTITY_DIGITS = 16
-_MOST_GROUPS = 4
+_MOST_GROUPS = 8
 _PHONE_DIGITS = range(9, 14)
 _ENOUGH_DIGITS = 4
 _ENOUGH_CHARACTERS = 5
 _MOST_CHARACTERS = 16
 
 _GROUP = re.compile(r"\d+")
+_GROUP_JOINTS = frozenset([" ", ".", "-", "/", " - ", ". ", " / "])
 _PHONE_START = re.compile(r"0[28]|62|8[1-9]")
 _DOCUMENT = re.compile(
-    r"(?:pass?port?|pasp[ou]r|passpor|pspr|psprt|paspr|ktp|nik|kitas|kitap|visa)"
+    r"(?:pass?port?|pas[pf][ou]r|passpor|pspr|psprt|paspr|ktp|nik|kitas|kitap|visa)"
     r"(?:nya)?(?![^\W\d_])",
     re.IGNORECASE,
 )
-_BETWEEN = re.compile(
-    r"[ .:#=,\-]{0,4}(?:(?:nomor|nomer|no|number|num|nr|nya|adalah)(?![^\W\d_])[ .:#=,\-]{0,4})?",
-    re.IGNORECASE,
-)
+_JOINT = r"[\s.:;#=,*/()\-!]{0,4}"
+# A word may stand between: `paspor no`, `paspor australia`.
+_BETWEEN = re.compile(rf"{_JOINT}(?:[^\W\d_]{{2,12}}(?![^\W_]){_JOINT})?", re.IGNORECASE)
+_BARE = re.compile(_JOINT)
+_AND_ANOTHER = re.compile(r"\s{0,2}(?:[,;/&+]|dan\s|sm\s)\s{0,2}", re.IGNORECASE)
 _NUMBER = re.compile(
     r"[a-z]{0,3}[ \-.]?[a-z\d]{1,20}(?:[ \-.]\d{3,12}(?![^\W_])){0,3}", re.IGNORECASE
 )
@@ -82,7 +84,7 @@ def _groups_of(text: str, groups: list[tuple[int, int]], at: int, wanted: range)
     for taken in range(1, min(_MOST_GROUPS, len(groups) - at) + 1):
         start, stop = groups[at + taken - 1]
         joint = text[groups[at + taken - 2][1] : start] if taken > 1 else ""
-        if taken > 1 and joint not in (" ", ".", "-", " - "):
+        if taken > 1 and joint not in _GROUP_JOINTS:
             return 0
         digits += stop - start
         if digits in wanted:
@@ -93,18 +95,31 @@ def _groups_of(text: str, groups: list[tuple[int, int]], at: int, wanted: range)
 
 
 def _named_spans(text: str) -> list[tuple[int, int]]:
-    """Find what follows a word for a document and looks like its number."""
+    """Find what follows a word for a document and looks like its number, and further ones."""
     spans: list[tuple[int, int]] = []
     for word in _DOCUMENT.finditer(text):
-        between = _BETWEEN.match(text, word.end())
-        at = between.end() if between else word.end()
-        number = _NUMBER.match(text, at)
-        if number is None or (spans and at < spans[-1][1]):
-            continue
-        stop = _document_end(number.group())
-        if stop:
-            spans.append((at, at + stop))
+        for joint in (_BARE, _BETWEEN):
+            found = joint.match(text, word.end())
+            at = found.end() if found else word.end()
+            if (not spans or at >= spans[-1][1]) and _take_numbers(text, at, spans):
+                break
     return spans
+
+
+def _take_numbers(text: str, at: int, spans: list[tuple[int, int]]) -> bool:
+    """Take a document number from there, and others after a comma; say whether there was one."""
+    taken = False
+    while (number := _NUMBER.match(text, at)) is not None:
+        stop = _document_end(number.group())
+        if not stop:
+            break
+        spans.append((at, at + stop))
+        taken = True
+        another = _AND_ANOTHER.match(text, at + stop)
+        if another is None:
+            break
+        at = another.end()
+    return taken
 
 
 def _document_end(words: str) -> int:

@@ -39,6 +39,8 @@ class Told:
     outcome: str
     reply: Reply | None = None
     reports: tuple[Report, ...] = ()
+    also: tuple["Told", ...] = ()
+    """What became of commands that stood beside reports; each is answered by itself."""
 
     @property
     def report(self) -> Report | None:
@@ -72,11 +74,15 @@ def handle(session: Session, desk: Desk, message: InboundMessage) -> Told | None
         message.handle_after = message.received_at + desk.piece_wait
         return None
     close(message, told.outcome)
-    told = replace(told, reply=_allowed(session, desk, sender, told))
-    if told.reply is not None and clock.now() - spoken_at > _LATE_AFTER:
-        told = replace(told, reply=desk.voice.dated(told.reply, spoken_at.date()))
-    send_back(session, desk, message, told)
-    return told
+    is_late = clock.now() - spoken_at > _LATE_AFTER
+    answered = []
+    for one in (told, *told.also):
+        reply = _allowed(session, desk, sender, one)
+        if reply is not None and is_late:
+            reply = desk.voice.dated(reply, spoken_at.date())
+        answered.append(replace(one, reply=reply))
+        send_back(session, desk, message, answered[-1])
+    return answered[0]
 
 
 def send_back(session: Session, desk: Desk, message: InboundMessage, told: Told) -> None:
@@ -171,27 +177,30 @@ class _Handling:
         if not kept:
             return needless[0]
         first_item, first = kept[0]
-        if len(kept) == 1 and not others:
+        also = tuple(self._run(one) for one in others if one.outcome is Outcome.COMMAND)
+        ignored = {Outcome.CHAT, Outcome.COMMAND}
+        refused = [one for one in others if one.outcome not in ignored]
+        if len(kept) == 1 and not refused:
             reply = self.desk.voice.kept(keeping.as_kept(first, self.sender))
-            return Told(first_item.outcome.value, reply, (first,))
-        refused = [one for one in others if one.outcome is not Outcome.CHAT]
+            return Told(first_item.outcome.value, reply, (first,), also)
         reply = self.desk.voice.several(
             [keeping.as_kept(report, self.sender) for _, report in kept], refused
         )
-        return Told("report", reply, tuple(report for _, report in kept))
+        return Told("report", reply, tuple(report for _, report in kept), also)
 
     def _unkept(self, items: Iterable[Item]) -> Told:
         """Run commands, answer questions and refusals; the first answer is the one that is sent."""
-        told = []
-        for item in items:
-            if item.outcome is Outcome.COMMAND:
-                reply, report = commands.run(
-                    self.session, self.desk, self.sender, item, self.spoken_at
-                )
-                told.append(Told("command", reply, (report,) if report else ()))
-            else:
-                told.append(Told(item.outcome.value, self.desk.voice.item(item)))
+        told = [
+            self._run(item)
+            if item.outcome is Outcome.COMMAND
+            else Told(item.outcome.value, self.desk.voice.item(item))
+            for item in items
+        ]
         return next((one for one in told if one.reply is not None), told[0])
+
+    def _run(self, item: Item) -> Told:
+        reply, report = commands.run(self.session, self.desk, self.sender, item, self.spoken_at)
+        return Told("command", reply, (report,) if report else ())
 
     def _answer(self) -> Told | None:
         """Take the message as an answer to the newest question of ours that it fits."""

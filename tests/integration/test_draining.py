@@ -1,19 +1,21 @@
 """Handling from the inbox: once, in order for each phone; and what cannot be handled."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
+from rq.timeouts import JobTimeoutException
+from sqlalchemy import event
 from support.office_work import do_all_work, register
 
 from gateway import clock
 from gateway.messaging import receiving
 from gateway.providers.base import InboundSms, Intake
 from gateway.replies import catalogue
-from gateway.reporting import draining
+from gateway.reporting import draining, handling
 from gateway.reporting.desk import Desk
 from gateway.reporting.voice import Voice
 from gateway.wiring import Wiring
@@ -206,3 +208,48 @@ def test_an_id_that_is_only_a_hash_of_the_text_needs_the_time_beside_it(office: 
         for week in (timedelta(0), timedelta(days=7))
     ]
     assert len(take_in(office, weekly)) == 2
+
+
+@pytest.fixture
+def refused_words() -> Iterator[set[str]]:
+    """Words that the database refuses in a report's note, as a broken trigger would."""
+    words: set[str] = set()
+
+    def refuse(_mapper: object, _connection: object, report: Report) -> None:
+        if any(word in report.note for word in words):
+            raise ValueError("refused")
+
+    event.listen(Report, "before_insert", refuse)
+    yield words
+    event.remove(Report, "before_insert", refuse)
+
+
+def test_what_only_the_database_refuses_is_its_own_messages_fault(
+    office: Wiring, refused_words: set[str]
+) -> None:
+    register(office, KADES, [OINLASI])
+    other = "+6281237000112"
+    register(office, other, [OINLASI])
+    take_in(office, [sms("PMI 3 Malaysia lusa bersama racun"), sms("WNA 2 AUS wisata", other)])
+    refused_words.add("racun")
+    while draining.drain_some(office.database, office.desk).handled:
+        pass
+    poison, innocent = rows(office, InboundMessage)
+    assert (poison.attempts, poison.handled_at) == (1, None)
+    assert (innocent.attempts, innocent.outcome) == (0, "report")
+
+
+def test_a_job_that_runs_out_of_time_counts_against_the_message_it_was_at(
+    office: Wiring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(office, KADES, [OINLASI])
+    take_in(office, [sms("WNA 2 AUS wisata")])
+
+    def too_slow(*_: object, **__: object) -> None:
+        raise JobTimeoutException("too slow")
+
+    monkeypatch.setattr(handling, "read", too_slow)
+    assert draining.drain_some(office.database, office.desk).handled == 1
+    (message,) = rows(office, InboundMessage)
+    assert message.attempts == 1
+    assert message.last_error.startswith("JobTimeoutException")

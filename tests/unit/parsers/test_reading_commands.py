@@ -121,3 +121,16 @@ def test_an_item_as_json_is_the_contract_object():
         "urgency": "biasa",
         "flags": [],
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ("BATAL 400008\nWNA 3 AUS wisata", ["BATAL", "WNA"]),
+        ("TAMBAH 400008 salah\nPMI 3 malaysia besok", ["TAMBAH", "PMI"]),
+        ("BERHENTI\nPMI 3 malaysia besok", ["BERHENTI", "PMI"]),
+        ("TAMBAH 400008 mereka naik oto\nturis itu su pi soe", ["TAMBAH"]),
+    ],
+)
+def test_a_report_on_a_line_of_its_own_is_not_swallowed_by_a_command(text, codes):
+    assert [item.code for item in items(text)] == codes
