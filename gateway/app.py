@@ -5,7 +5,7 @@ import sys
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
-from gateway import health, logs, webhooks
+from gateway import current, health, logs, status, webhooks
 from gateway.settings import read_settings
 from gateway.wiring import START_ERRORS, Wiring, refuse_wrong_start, wire
 from models.database import UNAVAILABLE
@@ -19,9 +19,10 @@ def create_app(wiring: Wiring | None = None) -> Flask:
         wiring = _wire_or_exit()
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = webhooks.LARGEST_BODY
-    app.extensions["timpora"] = wiring
+    app.extensions[current.EXTENSION] = wiring
     app.register_blueprint(webhooks.blueprint)
     app.register_blueprint(health.blueprint)
+    app.register_blueprint(status.blueprint)
     app.register_error_handler(HTTPException, _refuse)
     app.register_error_handler(Exception, _fail)
     return app

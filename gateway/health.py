@@ -7,21 +7,20 @@ from collections.abc import Iterator
 from datetime import datetime
 
 import sqlalchemy as sa
-from flask import Blueprint, Response, current_app, jsonify, render_template, request
+from flask import Blueprint, Response, jsonify, request
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 from sqlalchemy.orm import Session
 
-from gateway import clock
-from gateway.reporting.draining import is_waiting
+from gateway import clock, current
+from gateway.listing import INBOUND_STATUSES
 from gateway.wiring import Wiring
 from models import schema
 from models.database import UNAVAILABLE
 from models.inbox import InboundMessage, Quarantined
 from models.outbox import OutboundMessage
-from models.report import Report
 from models.states import MessageStatus
 
 blueprint = Blueprint("health", __name__)
@@ -29,12 +28,6 @@ blueprint = Blueprint("health", __name__)
 #: Less room than this and nothing more is taken in: better a provider that sends again than a
 #: database that cannot write.
 ROOM_NEEDED = 50 * 1024 * 1024
-
-
-def wiring() -> Wiring:
-    """Give the wiring of the running application."""
-    found: Wiring = current_app.extensions["timpora"]
-    return found
 
 
 @blueprint.get("/healthz")
@@ -46,7 +39,7 @@ def healthz() -> Response:
 @blueprint.get("/readyz")
 def readyz() -> tuple[Response, int]:
     """Say whether messages can be taken; Redis is shown, not required."""
-    office = wiring()
+    office = current.office()
     checks = {
         "database": _database_state(office),
         "data_dir": _room_state(office),
@@ -74,7 +67,7 @@ def _room_state(office: Wiring) -> str:
 @blueprint.get("/metrics")
 def metrics() -> Response:
     """Give the figures in Prometheus' text form, to this machine or to who has the token."""
-    office = wiring()
+    office = current.office()
     if not _may_see_figures(office):
         return Response(status=404)
     registry = CollectorRegistry()
@@ -102,14 +95,18 @@ class _Figures(Collector):
         """Read and give all figures."""
         with self._office.database.reading() as session:
             yield _gauge(
-                "timpora_inbox_waiting", "Messages not handled yet", _count(session, is_waiting())
+                "timpora_inbox_waiting",
+                "Messages not handled yet, those put off among them",
+                _count(session, INBOUND_STATUSES["waiting"]),
             )
             yield _gauge(
                 "timpora_inbox_oldest_seconds",
                 "Age of the oldest message not handled yet",
                 _age(
                     session.scalar(
-                        sa.select(sa.func.min(InboundMessage.received_at)).where(is_waiting())
+                        sa.select(sa.func.min(InboundMessage.received_at)).where(
+                            INBOUND_STATUSES["waiting"]
+                        )
                     )
                 ),
             )
@@ -158,25 +155,3 @@ def _count(session: Session, which: sa.ColumnElement[bool]) -> int:
 
 def _age(moment: datetime | None) -> float:
     return (clock.now() - moment).total_seconds() if moment else 0.0
-
-
-@blueprint.get("/")
-def status() -> Response | tuple[str, int]:
-    """Show how things are, in development; the console takes this place later."""
-    office = wiring()
-    if not office.settings.is_development:
-        return Response(status=404)
-    with office.database.reading() as session:
-        counts = {
-            "Pesan masuk": session.scalar(sa.select(sa.func.count()).select_from(InboundMessage)),
-            "Belum ditangani": _count(session, is_waiting()),
-            "Laporan": session.scalar(sa.select(sa.func.count()).select_from(Report)),
-            "Pesan keluar": session.scalar(sa.select(sa.func.count()).select_from(OutboundMessage)),
-        }
-    page = render_template(
-        "status.html",
-        counts=counts,
-        channel=office.settings.channel,
-        redis_up=office.doorbell.is_up(),
-    )
-    return page, 200

@@ -2,9 +2,9 @@
 
 import hmac
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, request
 
-from gateway import logs
+from gateway import current, logs
 from gateway.messaging import receiving
 from gateway.messaging.queues import Job
 from gateway.providers.base import Answer, InboundRequest, Intake, NoSuchRoute, WrongMethod
@@ -18,12 +18,6 @@ LARGEST_BODY = 64 * 1024
 blueprint = Blueprint("webhooks", __name__, url_prefix="/webhooks")
 
 
-def wiring() -> Wiring:
-    """Give the wiring of the running application."""
-    found: Wiring = current_app.extensions["timpora"]
-    return found
-
-
 @blueprint.route(
     "/<channel>/<secret>/<path:path>",
     methods=["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
@@ -31,7 +25,7 @@ def wiring() -> Wiring:
 )
 def receive(channel: str, secret: str, path: str) -> Response:
     """Take what a provider brings; anything but 200 means `send it again`."""
-    office = wiring()
+    office = current.office()
     provider = office.channels.by_name.get(channel)
     if provider is None or not _is_ours(secret, office.settings.webhook_secrets):
         return _answer(Answer(404))

@@ -36,10 +36,10 @@ def _reply(desk: Desk, items: Sequence[Item], village: str) -> Reply | None:
         if item.outcome in {Outcome.REPORT, Outcome.DRAFT}
     ]
     others = [item for item in items if item.outcome not in {Outcome.REPORT, Outcome.DRAFT}]
-    if len(kept) == 1 and not others:
+    refused = [one for one in others if one.outcome not in {Outcome.CHAT, Outcome.COMMAND}]
+    if len(kept) == 1 and not refused:
         return desk.voice.kept(kept[0])
     if kept:
-        refused = [item for item in others if item.outcome is not Outcome.CHAT]
         return desk.voice.several(kept, refused)
     replies = [_of_other(desk, item, village) for item in others]
     return next((reply for reply in replies if reply is not None), None)

@@ -379,7 +379,9 @@ def test_the_gateway_answers_as_the_readme_says(
 
     for said, heard in exchange.lines:
         at += timedelta(minutes=1)
-        assert answer(office, said, at) == [heard]
+        # Each deployment gives its own numbers: their order hangs on its key.
+        heard_here = [re.sub(r"\d{6}", "#", one) for one in answer(office, said, at)]
+        assert heard_here == [re.sub(r"\d{6}", "#", heard)]
 
 
 @pytest.mark.parametrize("exchange", exchanges(READMES[0]), ids=lambda one: one.lines[0][0])
