@@ -1,12 +1,15 @@
 """One request ends in time and says what may have become of it, whatever the other side does."""
 
 import socket
+import threading
+import time
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from support.africastalking_server import API_KEY, SEND_PATH, AfricasTalkingServer
 from support.raw_server import RawServer, http_answer, lasting_at_most
-from support.waiting import free_port
+from support.waiting import free_port, wait_until
 
 from gateway.providers import http
 from gateway.providers.base import SendDeferred, SendUnconfirmed
@@ -118,3 +121,32 @@ def test_a_redirect_is_not_followed():
     moved = b"HTTP/1.1 302 Found\r\nLocation: http://192.0.2.1/\r\nContent-Length: 0\r\n\r\n"
     with RawServer.answering(moved) as server:
         assert post(server.url).status == 302
+
+
+def test_a_name_that_does_not_resolve_in_time_is_deferred_in_time_and_nothing_leaves_later(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    resolve = socket.getaddrinfo
+    asked = threading.Event()
+    answered = threading.Event()
+
+    def slowly(*arguments: Any, **options: Any) -> Any:
+        asked.set()
+        time.sleep(SOON.total_seconds() * 2)
+        try:
+            return resolve(*arguments, **options)
+        finally:
+            answered.set()
+
+    with AfricasTalkingServer.running() as stand_in:
+        monkeypatch.setattr(socket, "getaddrinfo", slowly)
+        with lasting_at_most(WITH_SOME_GRACE), pytest.raises(SendDeferred):
+            post(stand_in.url + SEND_PATH)
+        assert asked.is_set()
+        assert answered.wait(5)
+        wait_until(
+            lambda: not [one for one in threading.enumerate() if "(work)" in one.name],
+            within=5,
+            what="the late thread has ended",
+        )
+        assert stand_in.requests == []

@@ -128,6 +128,14 @@ def test_documents_are_masked_in_text_and_payload_alike(
     assert message.flags == ["masked_document"]
 
 
+def test_a_number_in_any_other_field_is_an_alias(client: FlaskClient, office: Wiring) -> None:
+    client.post(SMS, data=FORM | {"phoneNumber": "+6281237000999", "networkCode": "51010"})
+    (message,) = kept(office)
+    assert "81237000999" not in str(message.payload)
+    assert message.payload["phoneNumber"].startswith("(P-")
+    assert message.payload["networkCode"] == "51010"
+
+
 def test_what_has_no_sender_is_kept_apart_once_without_numbers(
     client: FlaskClient, office: Wiring
 ) -> None:

@@ -51,3 +51,8 @@ def test_ordinals_start_at_one():
 )  # fmt: skip
 def test_blanks_dots_and_hyphens_between_digits_are_ignored(text, number):
     assert read_number(text) == number
+
+
+def test_the_order_is_known_only_with_the_key():
+    first, second = ([number_for(n, key) for n in range(1, 50)] for key in (KEY, b"another key"))
+    assert sum(a == b for a, b in zip(first, second, strict=True)) <= 1
