@@ -132,10 +132,13 @@ def _shown(name: str, value: str) -> str:
     return repr(value[:60])
 
 
-def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
+def read_settings(
+    environ: Mapping[str, str] | None = None, *, make_secrets: bool = True
+) -> Settings:
     """Read all settings; raise SettingsError that names every variable that is wrong.
 
     In development the two secrets are made once, in the data dir, readable by their owner only.
+    Without `make_secrets` nothing is written: one that is not there yet is good for this once.
     """
     reader = _Reader(os.environ if environ is None else environ)
     env = reader.one_of("ENV", "development", ("development", "production"))
@@ -188,9 +191,11 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         database_url=database_url,
         redis_url=given_redis or f"unix://{quote(str(_redis_socket(data_dir)))}",
         redis_is_embedded=not given_redis,
-        secret_key=secret_key or _made_once(data_dir / "secret_key"),
+        secret_key=secret_key or _made_once(data_dir / "secret_key", make=make_secrets),
         webhook_secrets=tuple(
-            (webhook_secret or _made_once(data_dir / "webhook_secret")).split(",")
+            (webhook_secret or _made_once(data_dir / "webhook_secret", make=make_secrets)).split(
+                ","
+            )
         ),
         timezone=zone,
         channel=channel,
@@ -303,10 +308,12 @@ def _redis_socket(data_dir: Path) -> Path:
     return Path(tempfile.gettempdir()) / f"timpora-{os.getuid()}-{name}" / "redis.sock"
 
 
-def _made_once(path: Path) -> str:
+def _made_once(path: Path, *, make: bool) -> str:
     """Read a secret of this data dir, or make it: whole or not at all, though two start at once."""
     try:
         if not path.exists():
+            if not make:
+                return secrets.token_urlsafe(32)
             _make(path)
         made = path.read_text(encoding="ascii").strip()
     except (OSError, ValueError) as error:

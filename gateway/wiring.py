@@ -8,7 +8,7 @@ from gateway.messaging.queues import Doorbell
 from gateway.messaging.sending import Channels
 from gateway.providers.registry import providers
 from gateway.replies import catalogue
-from gateway.replies.catalogue import ReplyError
+from gateway.replies.catalogue import Named, ReplyError
 from gateway.reporting.desk import Desk
 from gateway.reporting.voice import Voice
 from gateway.roster import demo
@@ -17,6 +17,7 @@ from gateway.settings import Settings, SettingsError
 from models.database import NOT_MIGRATED, UNAVAILABLE, Database
 from parsers import loading
 from parsers.datafiles import DataError
+from parsers.language import Language
 
 _log = logs.logger()
 
@@ -37,7 +38,7 @@ def wire(settings: Settings) -> Wiring:
     """Build everything from the settings; opens nothing, but loads and checks the agency's data."""
     channels = Channels(providers(settings), settings.channel)
     words = loading.load(settings.agency_dir)
-    texts = catalogue.load(settings.agency_dir)
+    texts = catalogue.load(settings.agency_dir, _named_replies(words))
     return Wiring(
         settings=settings,
         database=Database(settings.database_url),
@@ -54,6 +55,17 @@ def wire(settings: Settings) -> Wiring:
             number_key=derived_key(settings.secret_key, "confirmation numbers"),
         ),
     )
+
+
+def _named_replies(words: Language) -> dict[str, Named]:
+    named = {}
+    for form in words.forms.values():
+        for role in ("ok", "incomplete", "help"):
+            named[getattr(form.replies, role)] = Named(form.code, role)
+        for field in form.fields:
+            if field.ask is not None:
+                named[field.ask] = Named(form.code, f"ask of {field.name}")
+    return named
 
 
 #: What stops a start, each with a text that names the thing, the place and the mend.

@@ -2,7 +2,7 @@
 
 import click
 
-from gateway.cli.office import office, stop
+from gateway.cli.office import begin_start, office, stop
 from models import schema
 
 
@@ -14,6 +14,7 @@ def db() -> None:
 @db.command()
 def upgrade() -> None:
     """Run the migrations that are missing, and load the shipped villages where there are none."""
+    begin_start()
     start_database()
     click.echo(f"the database is at {schema.current(office().database)}")
 

@@ -185,6 +185,9 @@ def _channels() -> Iterator[Finding]:
 
 
 def _disk() -> Iterator[Finding]:
+    if not settings().data_dir.exists():
+        yield Finding("disk", "yellow", f"{settings().data_dir} does not exist yet", "start once")
+        return
     usage = shutil.disk_usage(settings().data_dir)
     free = f"{usage.free / 1e9:.1f} GB free in {settings().data_dir}"
     if usage.free < ROOM_NEEDED:

@@ -7,7 +7,7 @@ import click
 import sqlalchemy as sa
 
 from gateway import identity, listing
-from gateway.cli.office import office, print_json, print_table, stop
+from gateway.cli.office import demand_gateway, office, print_json, print_table, stop
 from gateway.messaging import sending
 from gateway.messaging.queues import Job
 from gateway.reporting import draining
@@ -44,6 +44,7 @@ class _Moment(click.ParamType[datetime]):
 )
 def reports(*, as_json: bool, count: bool, since: datetime | None, state: str | None) -> None:
     """List reports."""
+    demand_gateway()
     query = listing.reports_query(state, since)
     with office().database.reading() as session:
         if count:
@@ -83,6 +84,7 @@ def messages(
     """List messages in and out."""
     if context.invoked_subcommand is not None:
         return
+    demand_gateway()
     database = office().database
     if count:
         with database.reading() as session:
@@ -116,6 +118,7 @@ def settle(message_id: str, decision: str | None) -> None:
     """Decide an unconfirmed message: it did leave, or it is to be sent again."""
     if decision is None:
         stop("say --sent or --resend")
+    demand_gateway()
     row_id = _row_id(message_id, "out")
     with office().database.writing() as session:
         message = session.get(OutboundMessage, row_id, with_for_update=True)
@@ -133,6 +136,7 @@ def settle(message_id: str, decision: str | None) -> None:
 @as_json
 def inbox(*, as_json: bool) -> None:
     """List what waits for a person."""
+    demand_gateway()
     with office().database.reading() as session:
         rows = listing.inbox(session, office().settings.timezone)
     if as_json:
@@ -145,6 +149,7 @@ def inbox(*, as_json: bool) -> None:
 @click.argument("ids", nargs=-1)
 def requeue(ids: tuple[str, ...]) -> None:
     """Handle messages again that were set aside: those named, or all."""
+    demand_gateway()
     wanted = [_row_id(one, "in") for one in ids]
     with office().database.writing() as session:
         done = draining.requeue(session, wanted or None)

@@ -4,10 +4,12 @@ import json
 import sys
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 from sqlalchemy import exc
+from sqlalchemy.engine import make_url
 
 from gateway import logs
 from gateway.identity import WrongKey
@@ -16,14 +18,35 @@ from gateway.settings import Settings, SettingsError, read_settings
 from gateway.wiring import Wiring, wire
 from parsers.datafiles import DataError
 
+_is_start = [False]
+
+
+def begin_start() -> None:
+    """Say that this command starts a gateway, and may make its secrets."""
+    _is_start[0] = True
+    settings.cache_clear()
+
 
 @cache
 def settings() -> Settings:
-    """Read the settings, or end with their problems."""
+    """Read the settings, or end with their problems; only a start makes what is missing."""
     try:
-        return read_settings()
+        return read_settings(make_secrets=_is_start[0])
     except SettingsError as error:
         stop(str(error))
+
+
+def demand_gateway() -> None:
+    """End where no gateway has ever been started, or with another's key: nothing is made here."""
+    found = settings()
+    is_here = found.database_url.startswith("sqlite:")
+    if is_here and not Path(make_url(found.database_url).database or "").exists():
+        stop(
+            f"there is no gateway's database at {make_url(found.database_url).database};"
+            " mend: go to the gateway's folder, set TIMPORA_DATA_DIR, or start one (timpora run)"
+        )
+    with office().database.reading() as session:
+        office().directory.verify_key(session)
 
 
 @cache

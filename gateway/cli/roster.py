@@ -5,7 +5,7 @@ from typing import NoReturn
 
 import click
 
-from gateway.cli.office import office, print_json, print_table, stop
+from gateway.cli.office import demand_gateway, office, print_json, print_table, stop
 from gateway.roster import demo, people
 from gateway.roster import villages as known_villages
 from gateway.roster.tables import Imported, ImportRefused, read_file
@@ -24,6 +24,7 @@ def roster() -> None:
 @click.option("--dry-run", is_flag=True, help="Only check the file, and say what would change.")
 def import_people(file: Path, *, dry_run: bool) -> None:
     """Take people from a CSV or XLSX FILE: phone,name,role,village_code. All rows or none."""
+    demand_gateway()
     wiring = office()
     try:
         understood = people.understand(read_file(file, people.COLUMNS))
@@ -40,6 +41,7 @@ def import_people(file: Path, *, dry_run: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 def list_people(*, as_json: bool) -> None:
     """List the people, ended entries too; a phone is shown by its alias."""
+    demand_gateway()
     with office().database.reading() as session:
         rows = people.listing(session, office().settings.timezone)
     if as_json:
@@ -52,6 +54,7 @@ def list_people(*, as_json: bool) -> None:
 @click.argument("phone")
 def remove_phone(phone: str) -> None:
     """End the entries of a PHONE, named by number or alias; earlier reports stay verified."""
+    demand_gateway()
     try:
         with office().database.writing() as session:
             ended = people.remove(session, office().directory, phone)
@@ -65,6 +68,7 @@ def remove_phone(phone: str) -> None:
 @roster.command("remove-demo")
 def remove_demo() -> None:
     """End the entries of all demo people."""
+    demand_gateway()
     with office().database.writing() as session:
         ended = demo.remove_demo(session)
     click.echo(f"{ended} removed")
@@ -79,6 +83,7 @@ def villages() -> None:
 @click.argument("file", type=_FILE)
 def import_villages(file: Path) -> None:
     """Take villages from a FILE: code,kecamatan,name,kind, perhaps timezone. All rows or none."""
+    demand_gateway()
     try:
         rows = read_file(file, known_villages.COLUMNS, known_villages.OPTIONAL_COLUMNS)
         with office().database.writing() as session:

@@ -37,6 +37,7 @@ def run(
     logs.set_up()
     if data_dir is not None:
         os.environ["TIMPORA_DATA_DIR"] = str(data_dir.absolute())
+    shared.begin_start()
     settings = shared.settings()
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
@@ -123,6 +124,7 @@ def _is_ready(url: str) -> bool:
 
 
 def _welcome(url: str) -> str:
+    data_dir_given = "TIMPORA_DATA_DIR" in os.environ
     secret = shared.settings().webhook_secrets[0]
     with office().database.reading() as session:
         phone = demo.demo_phone(session, _EXAMPLE_VILLAGE)
@@ -135,15 +137,19 @@ def _welcome(url: str) -> str:
         lines += [
             "",
             "Be the kades of Oinlasi, and send a report (in another terminal):",
-            f"  curl -s {url}/webhooks/africastalking/{secret}/sms \\",
+            f"  curl -sS -w '%{{http_code}}\\n' {url}/webhooks/africastalking/{secret}/sms \\",
             f"    --data-urlencode 'from={phone}' --data-urlencode 'to=22345' \\",
             "    --data-urlencode 'text=WNA 2 Australia wisata'",
+            "It prints 200 when the message is kept; the answer stands among the messages.",
             "",
         ]
+    beside = ""
+    if data_dir_given:
+        beside = f"TIMPORA_DATA_DIR={shared.settings().data_dir} "
     lines += [
         "See what came in, what went out, and what was reported:",
-        "  .venv/bin/timpora messages",
-        "  .venv/bin/timpora reports",
+        f"  {beside}.venv/bin/timpora messages",
+        f"  {beside}.venv/bin/timpora reports",
         "",
         "Ctrl-C stops it.",
     ]

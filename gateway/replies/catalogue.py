@@ -45,6 +45,21 @@ _DOTS = 3
 _VARIABLE = re.compile(r"\{(\w*)\}")
 
 
+#: What a text about a report may have; a form's help has its code and its example.
+_OF_A_REPORT = frozenset(
+    ["no", "n", "kode", "apa", "org", "negara", "tujuan", "ke", "kapan", "bulan", "desa", "desa_b"]
+)
+_OF_HELP = frozenset(["kode", "contoh"])
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Where a report form names a reply key: the form's code, and ok, incomplete, help or ask."""
+
+    form: str
+    role: str
+
+
 class ReplyError(Exception):
     """A text is wrong; the message names file, line, key, and the mend."""
 
@@ -78,21 +93,37 @@ def fill(template: str, values: Mapping[str, str]) -> str:
     return _VARIABLE.sub(value, template)
 
 
-def load(agency_dir: Path | None) -> Mapping[str, Catalogue]:
-    """Load and check every language; raise ReplyError at the first text that is wrong."""
+def load(
+    agency_dir: Path | None, named: Mapping[str, Named] | None = None
+) -> Mapping[str, Catalogue]:
+    """Load and check every language; raise ReplyError at the first text that is wrong.
+
+    `named` are the keys that report forms name: an agency's own form may bring texts of its own,
+    and a form whose text is nowhere stops the start.
+    """
     shipped = files("gateway.replies")
+    named = named or {}
     sources = {language: _read(shipped / f"{language}.toml") for language in LANGUAGES}
     _check_same_keys(sources)
-    catalogues = {}
+    catalogues: dict[str, Catalogue] = {}
     for language, own in sources.items():
         path = agency_dir / "replies" / f"{language}.toml" if agency_dir else None
         laid_over = _read(path) if path is not None and path.exists() else None
         if laid_over is not None:
-            _check_against_ours(laid_over, sources)
+            _check_against_ours(laid_over, sources, named)
         merged = {
             part: {**own.parts[part], **(laid_over.parts[part] if laid_over else {})}
             for part in PARTS
         }
+        for key, use in named.items():
+            # What an agency says in the leading language alone is said so in the others.
+            leading = catalogues[LANGUAGES[0]].texts.get(key) if catalogues else None
+            if key not in merged["texts"] and leading is None:
+                raise ReplyError(
+                    f"the form {use.form} names the reply {key} ({use.role}), and no such text is"
+                    f" there; add it to [texts] of replies/{language}.toml, or correct the form"
+                )
+            merged["texts"].setdefault(key, leading or "")
         catalogues[language] = Catalogue(language, merged["texts"], merged["words"])
     return catalogues
 
@@ -144,6 +175,8 @@ def _line_of(lines: Sequence[str], key: str) -> int:
 
 
 def _check(text: str, where: str) -> None:
+    if not text.strip():
+        raise ReplyError(f"{where} is empty; an SMS without words helps nobody")
     for name in _VARIABLE.findall(text):
         if name not in LONGEST:
             raise ReplyError(f"{where} has {{{name}}}; known are {', '.join(sorted(LONGEST))}")
@@ -179,14 +212,18 @@ def _check_same_keys(sources: Mapping[str, _Source]) -> None:
                 )
 
 
-def _check_against_ours(theirs: _Source, ours: Mapping[str, _Source]) -> None:
+def _check_against_ours(
+    theirs: _Source, ours: Mapping[str, _Source], named: Mapping[str, Named]
+) -> None:
     """Refuse a key that we have not, and a variable that this key's text is never given."""
     for part, texts in theirs.parts.items():
         for key, text in texts.items():
             shipped = [source.parts[part].get(key) for source in ours.values()]
-            if shipped[0] is None:
-                raise ReplyError(f"{theirs.place(key)} is no key of ours; see replies/id.toml")
             given = {name for one in shipped for name in _VARIABLE.findall(one or "")}
+            if key in named:
+                given |= _OF_HELP if named[key].role == "help" else _OF_A_REPORT
+            elif shipped[0] is None:
+                raise ReplyError(f"{theirs.place(key)} is no key of ours; see replies/id.toml")
             for name in _VARIABLE.findall(text):
                 if name not in given:
                     known = ", ".join(sorted(given)) or "none"

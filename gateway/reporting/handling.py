@@ -252,7 +252,8 @@ class _Handling:
 
     def _joined(self, report: Report) -> Reply | None:
         """Tell where a text went that may have been meant as something else."""
-        if report.number is None:
+        if report.number is None or report.missing or report.problems:
+            # It may have been meant as the answer: what is still open is asked again.
             return self.desk.voice.kept(keeping.as_kept(report, self.sender))
         return self.desk.voice.of_report("OK_SAMBUNG", report.number, report.code, report.state)
 

@@ -120,10 +120,10 @@ class Voice:
             key = self._first_known(f"{form.replies.ok}_KURANG", "OK_LAPORAN_KURANG")
         elif len(kept.villages) > 1:
             key = "OK_DESA_PILIH" if len(kept.villages) == 2 else "OK_DESA"  # noqa: PLR2004
-        elif "masked_document" in kept.flags:
-            key = "INFO_PASPOR"
         elif kept.urgency == URGENT:
             key = self._first_known(f"{form.replies.ok}_MENDESAK", form.replies.ok)
+        elif "masked_document" in kept.flags:
+            key = "INFO_PASPOR"
         else:
             key = self._first_known(form.replies.ok, "OK_LAPORAN")
         return Reply(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -224,3 +225,22 @@ def test_the_doctor_names_the_wrong_key(call: Call, monkeypatch: pytest.MonkeyPa
     assert result.exit_code == 1
     red = [one for one in json.loads(result.stdout) if one["level"] == "red"]
     assert [one["what"] for one in red] == ["key"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("messages",), ("reports", "--json"), ("inbox",), ("roster", "list"), ("requeue",)],
+)
+def test_a_command_where_no_gateway_is_makes_nothing(
+    arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIMPORA_DATA_DIR", str(tmp_path / "nowhere"))
+    monkeypatch.setattr(shared, "_is_start", [False])
+    shared.settings.cache_clear()
+    shared.office.cache_clear()
+    result = CliRunner().invoke(timpora, arguments)
+    assert result.exit_code == 1
+    assert "there is no gateway's database" in result.stderr
+    assert not (tmp_path / "nowhere").exists()
+    shared.settings.cache_clear()
+    shared.office.cache_clear()

@@ -534,6 +534,8 @@ def test_demo_people_meet_no_provider_outside_this_machine(
 @pytest.fixture
 def run(office: Wiring, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     monkeypatch.setattr(commands, "office", lambda: office)
+    # It looks for the gateway of the environment; that is proven beside the other commands.
+    monkeypatch.setattr(commands, "demand_gateway", lambda: None)
     with office.database.writing() as session:
         villages.ensure_shipped(session)
 

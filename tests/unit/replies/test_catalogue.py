@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.replies import catalogue
-from gateway.replies.catalogue import LANGUAGES, LONGEST, Catalogue, ReplyError, fill, load
+from gateway.replies.catalogue import (
+    LANGUAGES,
+    LONGEST,
+    Catalogue,
+    Named,
+    ReplyError,
+    fill,
+    load,
+)
 from gateway.reporting.voice import Reply, Voice
 from parsers import segments
 from parsers.loading import load as load_language
@@ -294,3 +302,25 @@ def test_a_text_that_names_its_day_is_still_one_sms_and_keeps_its_number(key: st
     assert segments.measure(dated).segments == 1
     assert dated.startswith("(SMS 31/12) ")
     assert ("No 10427712" in dated) == ("No 10427712" in text)
+
+
+NAMED = {"OK_BENCANA": Named("BENCANA", "ok")}
+
+
+def test_an_agencys_own_form_brings_its_own_text(agency: Agency):
+    path = agency.folder / "replies" / "id.toml"
+    path.write_text('[texts]\nOK_BENCANA = "Bencana No {no}, Ds {desa}."\n')
+
+    for catalogue_ in load(agency.folder, NAMED).values():
+        assert (
+            catalogue_.text("OK_BENCANA", no="104277", desa="Boti") == "Bencana No 104277, Ds Boti."
+        )
+
+
+def test_a_form_that_names_a_text_that_is_nowhere_stops_the_start():
+    with pytest.raises(ReplyError, match="the form BENCANA names the reply OK_BENCANA"):
+        load(None, NAMED)
+
+
+def test_an_empty_text_is_refused(agency: Agency):
+    assert agency.is_refused('[texts]\nOK_DIAM = ""\n').endswith("helps nobody")
