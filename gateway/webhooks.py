@@ -58,7 +58,7 @@ def _keep(office: Wiring, channel: str, intake: Intake) -> Answer:
     except UNAVAILABLE as error:
         _log.error("message_not_kept", channel=channel, error=type(error).__name__)
         return Answer(503)
-    for message_id in accepted.messages:
+    for message_id in accepted:
         office.doorbell.ring(Job.VALIDATE_MESSAGE, message_id)
     return intake.answer
 

@@ -48,7 +48,7 @@ def ask_polled_channels(office: Wiring) -> None:
         polled = provider.poll(since)
         with office.database.writing() as session:
             accepted = receiving.accept_polled(session, office.directory, name, polled, clock.now())
-        for message_id in accepted.messages:
+        for message_id in accepted:
             office.doorbell.ring(Job.VALIDATE_MESSAGE, message_id)
 
 

@@ -18,20 +18,22 @@ from gateway.settings import Settings, SettingsError, read_settings
 from gateway.wiring import Wiring, wire
 from parsers.datafiles import DataError
 
-_is_start = [False]
-
 
 def begin_start() -> None:
-    """Say that this command starts a gateway, and may make its secrets."""
-    _is_start[0] = True
+    """Make the secrets of a gateway that is about to start, where they are not there yet."""
+    _read_settings(make_secrets=True)
     settings.cache_clear()
 
 
 @cache
 def settings() -> Settings:
     """Read the settings, or end with their problems; only a start makes what is missing."""
+    return _read_settings(make_secrets=False)
+
+
+def _read_settings(*, make_secrets: bool) -> Settings:
     try:
-        return read_settings(make_secrets=_is_start[0])
+        return read_settings(make_secrets=make_secrets)
     except SettingsError as error:
         stop(str(error))
 

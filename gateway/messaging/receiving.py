@@ -1,6 +1,5 @@
 """Taking in what a provider brings: each message once, delivery reports, and the unreadable."""
 
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import unquote_plus
 
@@ -22,28 +21,17 @@ _LONGEST_TEXT = 4000
 _ANY_CLOCK = timedelta(days=3660)
 
 
-@dataclass(slots=True)
-class Accepted:
-    """What is in the database now, to ring for once it is committed."""
+def accept(session: Session, directory: Directory, channel: str, intake: Intake) -> list[int]:
+    """Keep all that a request or a poll brought; give the new messages, to ring for when committed.
 
-    messages: list[int] = field(default_factory=list)
-    redelivered: int = 0
-
-
-def accept(session: Session, directory: Directory, channel: str, intake: Intake) -> Accepted:
-    """Keep all that a request or a poll brought; a redelivery changes nothing but a counter."""
-    accepted = Accepted()
-    for message in intake.messages:
-        row_id = _accept_message(session, directory, channel, message)
-        if row_id is None:
-            accepted.redelivered += 1
-        else:
-            accepted.messages.append(row_id)
+    A redelivery changes nothing but a counter.
+    """
+    rows = [_accept_message(session, directory, channel, one) for one in intake.messages]
     for delivery in intake.deliveries:
         sending.record_delivery(session, channel, delivery)
     for item in intake.unreadable:
         set_apart(session, directory, channel, item)
-    return accepted
+    return [row_id for row_id in rows if row_id is not None]
 
 
 def _accept_message(
@@ -126,8 +114,8 @@ def _keys(
     given = message.provider_message_id
     id_key = None
     if given is not None and not (message.id_is_a_hash and not moment):
-        hash_needs = [moment] if message.id_is_a_hash else []
-        id_key = directory.digest(channel, given, lookup, message.text, *hash_needs)
+        told_apart_by = [moment] if message.id_is_a_hash else []
+        id_key = directory.digest(channel, given, lookup, message.text, *told_apart_by)
     return id_key, directory.digest(lookup, message.text, moment) if moment else None
 
 
@@ -162,7 +150,7 @@ def poll_mark(session: Session, channel: str) -> str | None:
 
 def accept_polled(
     session: Session, directory: Directory, channel: str, polled: Polled, at: datetime
-) -> Accepted:
+) -> list[int]:
     """Keep what a poll brought and how far it went, together: a crash polls the same again."""
     accepted = accept(session, directory, channel, polled.intake)
     session.merge(PollCursor(channel=channel, since=polled.since, polled_at=at))

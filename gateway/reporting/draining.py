@@ -1,5 +1,6 @@
 """Taking waiting messages from the inbox, a few at a time, and what happens when one fails."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -9,7 +10,7 @@ from sqlalchemy.orm import Session
 from gateway import clock, logs
 from gateway.reporting import handling
 from gateway.reporting.desk import Desk
-from gateway.reporting.handling import Told
+from gateway.reporting.handling import Handled, Told
 from models.database import ROWS_A_TURN, UNAVAILABLE, Database, Turn, lock_name, try_to_lock
 from models.inbox import InboundMessage
 from models.people import Phone, PhoneKind
@@ -26,18 +27,18 @@ _LOOK_AT = 50
 class Drained:
     """What one turn did."""
 
-    told: list[tuple[int, Told | None]]
-    """Each message, and what became of it; None: it waits."""
+    messages: Mapping[int, Handled]
+    """Each message that had its turn, and what became of it."""
 
     @property
     def handled(self) -> int:
         """Say how many messages had their turn."""
-        return len(self.told)
+        return len(self.messages)
 
     @property
     def is_reply_due(self) -> bool:
         """Say whether anything is to be sent."""
-        return any(told is not None and told.reply is not None for _, told in self.told)
+        return any(one.replies for one in self.messages.values())
 
 
 class _Poison(Exception):
@@ -60,21 +61,23 @@ def drain_some(database: Database, desk: Desk) -> Drained:
             drained = _drain(session, desk)
     except _Poison as poison:
         with database.writing() as session:
-            told = _put_off(session, desk, poison)
-        return Drained([(poison.message_id, told)])
-    for message_id, told in drained.told:
-        _log.info("message_handled", message=message_id, **handling.summary(told))
+            drained = Drained({poison.message_id: _put_off(session, desk, poison)})
+    for message_id, one in drained.messages.items():
+        _log.info(
+            "message_handled", message=message_id, outcome=one.outcome, replies=list(one.replies)
+        )
     return drained
 
 
 def _drain(session: Session, desk: Desk) -> Drained:
-    told, turn = [], Turn()
+    done: dict[int, Handled] = {}
+    turn = Turn()
     for message in _take(session):
         if not turn.take():
             break
         message_id = message.id  # asked for now: after an error the row can tell nothing
         try:
-            told.append((message_id, handling.handle(session, desk, message)))
+            done[message_id] = handling.handle(session, desk, message)
             # Now, not with the next one's: what the database refuses is this message's fault.
             session.flush()
         except UNAVAILABLE:
@@ -82,7 +85,7 @@ def _drain(session: Session, desk: Desk) -> Drained:
         except Exception as error:
             # A job's time-out too: what cannot be handled in a minute would never be.
             raise _Poison(message_id, error) from error
-    return Drained(told)
+    return Drained(done)
 
 
 def is_waiting() -> sa.ColumnElement[bool]:
@@ -120,13 +123,13 @@ def _take(session: Session) -> list[InboundMessage]:
     )
 
 
-def _put_off(session: Session, desk: Desk, poison: _Poison) -> Told | None:
+def _put_off(session: Session, desk: Desk, poison: _Poison) -> Handled:
     """Count a failure; after the last try set the message aside and tell its sender it is kept."""
     message = session.get_one(InboundMessage, poison.message_id)
     lock_name(session, f"phone:{message.phone_id}")
     session.refresh(message)
     if message.handled_at is not None or message.set_aside_at is not None:
-        return None  # another worker had it meanwhile
+        return Handled("handled_by_another")
     message.attempts += 1
     message.last_error = logs.name_of(poison.cause)
     _log.error(
@@ -134,14 +137,13 @@ def _put_off(session: Session, desk: Desk, poison: _Poison) -> Told | None:
     )
     if message.attempts <= len(_TRY_AGAIN):
         message.handle_after = clock.now() + _TRY_AGAIN[message.attempts - 1]
-        return None
+        return Handled("put_off")
     message.set_aside_at = clock.now()
-    phone = session.get_one(Phone, message.phone_id)
-    if phone.kind is not PhoneKind.MOBILE:
-        return None
-    told = Told("set_aside", desk.voice.say("ERR_SISTEM"))
-    handling.send_back(session, desk, message, told)
-    return told
+    if session.get_one(Phone, message.phone_id).kind is not PhoneKind.MOBILE:
+        return Handled("set_aside")
+    reply = desk.voice.say("ERR_SISTEM")
+    handling.send_back(session, desk, message, reply, Told("set_aside"))
+    return Handled("set_aside", (reply.key,))
 
 
 def next_waiting(session: Session) -> int | None:

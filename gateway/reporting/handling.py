@@ -5,7 +5,7 @@ after the other.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 
@@ -55,16 +55,25 @@ class Told:
         return Lane.URGENT if is_urgent else Lane.REPLY
 
 
-def handle(session: Session, desk: Desk, message: InboundMessage) -> Told | None:
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """What is told of a handled message once its transaction is over: no row, no text."""
+
+    outcome: str
+    replies: tuple[str, ...] = ()
+    """The keys of the texts that are sent for it."""
+
+
+def handle(session: Session, desk: Desk, message: InboundMessage) -> Handled:
     """Do all that one message asks for; say what became of it and what is sent for it.
 
-    None: a text without a code is put off, to wait for the rest of its report.
+    A text without a code may only be put off, to wait for the rest of its report.
     """
     phone = session.get_one(Phone, message.phone_id)
     if phone.kind is not PhoneKind.MOBILE:
         # Short codes, operators and the like are never answered: two machines would not stop.
         close(message, "operator")
-        return Told("operator")
+        return Handled("operator")
     sender = who_sent(session, phone, desk.timezone)
     spoken_at = clock.spoken_at(message.network_time, message.received_at, sender.zone)
     reading = read(message.text, desk.language, now=spoken_at)
@@ -72,42 +81,37 @@ def handle(session: Session, desk: Desk, message: InboundMessage) -> Told | None
     told = _Handling(session, desk, message, sender, spoken_at).tell(reading)
     if told is None:
         message.handle_after = message.received_at + desk.piece_wait
-        return None
+        return Handled("waits")
     close(message, told.outcome)
     is_late = clock.now() - spoken_at > _LATE_AFTER
-    answered = []
+    replies = []
     for one in (told, *told.also):
         reply = _allowed(session, desk, sender, one)
-        if reply is not None and is_late:
+        if reply is None:
+            continue
+        if is_late:
             reply = desk.voice.dated(reply, spoken_at.date())
-        answered.append(replace(one, reply=reply))
-        send_back(session, desk, message, answered[-1])
-    return answered[0]
+        send_back(session, desk, message, reply, one)
+        replies.append(reply.key)
+    return Handled(told.outcome, tuple(replies))
 
 
-def send_back(session: Session, desk: Desk, message: InboundMessage, told: Told) -> None:
-    """Queue the answer to a message, if there is one, by the channel that it belongs to."""
-    if told.reply is None:
-        return
+def send_back(
+    session: Session, desk: Desk, message: InboundMessage, reply: Reply, told: Told
+) -> None:
+    """Queue an answer to a message, by the channel that it belongs to."""
     sending.queue(
         session,
         channel=desk.channels.for_reply(message.channel),
         phone_id=message.phone_id,
-        text=told.reply.text,
-        reply_key=told.reply.key,
-        is_capped=told.reply.is_capped,
+        text=reply.text,
+        reply_key=reply.key,
+        is_capped=reply.is_capped,
         lane=told.lane,
         counted_from=message.received_at,
         in_reply_to=message.id,
         report=told.report,
     )
-
-
-def summary(told: Told | None) -> dict[str, str | None]:
-    """Give what a log line may tell of a message that was handled."""
-    if told is None:
-        return {"outcome": "waits", "reply": None}
-    return {"outcome": told.outcome, "reply": told.reply.key if told.reply else None}
 
 
 def close(message: InboundMessage, outcome: str) -> None:

@@ -142,7 +142,7 @@ class Voice:
         text = self._catalogue.text(
             key, n=str(len(numbered)), daftar=", ".join(numbered), apa=_listed(lacking)
         )
-        return Reply(key, text, has_number=bool(numbered), keeps_draft=True)
+        return Reply(key, text, has_number=bool(numbered), keeps_draft=not numbered)
 
     def needless(self, month: int, village: str, already: int) -> Reply:
         """Say that a month in which something was reported needs no report of nothing."""

@@ -59,13 +59,6 @@ class _Plan:
     notices: list[str] = field(default_factory=list)
 
 
-def import_roster(
-    session: Session, directory: Directory, rows: Sequence[Row], *, dry_run: bool = False
-) -> Imported:
-    """Take all rows into the roster or none; raise ImportRefused that names every bad one."""
-    return store(session, directory, understand(rows), dry_run=dry_run)
-
-
 def understand(rows: Sequence[Row]) -> Understood:
     """Read what can be read before a transaction is opened: a long file keeps no writer waiting."""
     faults = Faults()

@@ -235,7 +235,6 @@ def test_a_command_where_no_gateway_is_makes_nothing(
     arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TIMPORA_DATA_DIR", str(tmp_path / "nowhere"))
-    monkeypatch.setattr(shared, "_is_start", [False])
     shared.settings.cache_clear()
     shared.office.cache_clear()
     result = CliRunner().invoke(timpora, arguments)

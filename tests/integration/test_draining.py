@@ -31,10 +31,9 @@ OINLASI = "53.02.02.2008"
 
 def take_in(office: Wiring, messages: Iterable[InboundSms]) -> list[int]:
     with office.database.writing() as session:
-        accepted = receiving.accept(
+        return receiving.accept(
             session, office.directory, "africastalking", Intake(messages=tuple(messages))
         )
-    return accepted.messages
 
 
 def sms(text: str, sender: str = KADES, **more: object) -> InboundSms:

@@ -1,7 +1,7 @@
 """The roster and the villages in both databases: whole or not at all, ended, demo people."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -31,6 +31,13 @@ ZONE = ZoneInfo("Asia/Makassar")
 OINLASI = "53.02.02.2008"
 BIKEKNENO = "53.02.02.2013"
 SHIPPED = 278
+
+
+def import_roster(
+    session: Session, directory: Directory, rows: Sequence[Row], *, dry_run: bool = False
+) -> Imported:
+    """Take rows as the command does: understood first, stored in the transaction after."""
+    return people.store(session, directory, people.understand(rows), dry_run=dry_run)
 
 
 @pytest.fixture
@@ -197,7 +204,7 @@ def test_people_are_imported_with_their_villages(session: Session, directory: Di
         f"081200000123,Yos Nabu,kades,{OINLASI}",
     )
 
-    done = people.import_roster(session, directory, rows)
+    done = import_roster(session, directory, rows)
 
     assert done == Imported(new=2, changed=0, unchanged=0)
     assert entries(session) == [
@@ -209,19 +216,19 @@ def test_people_are_imported_with_their_villages(session: Session, directory: Di
 
 def test_the_same_file_again_changes_nothing(session: Session, directory: Directory):
     rows = people_table(f"081200000123,Yos Nabu,kades,{OINLASI}")
-    people.import_roster(session, directory, rows)
+    import_roster(session, directory, rows)
     before = session.execute(sa.select(*Reporter.__table__.c)).all()
 
-    done = people.import_roster(session, directory, rows)
+    done = import_roster(session, directory, rows)
 
     assert done == Imported(new=0, changed=0, unchanged=1)
     assert session.execute(sa.select(*Reporter.__table__.c)).all() == before
 
 
 def test_another_name_or_role_changes_the_entry(session: Session, directory: Directory):
-    people.import_roster(session, directory, people_table(f"081200000123,Yos,kades,{OINLASI}"))
+    import_roster(session, directory, people_table(f"081200000123,Yos,kades,{OINLASI}"))
 
-    done = people.import_roster(
+    done = import_roster(
         session, directory, people_table(f"+6281200000123,Yosef Nabu,tokoh,{OINLASI}")
     )
 
@@ -230,12 +237,12 @@ def test_another_name_or_role_changes_the_entry(session: Session, directory: Dir
 
 
 def test_a_dry_run_says_what_would_change_and_keeps_nothing(session: Session, directory: Directory):
-    people.import_roster(session, directory, people_table(f"081200000123,Yos,kades,{OINLASI}"))
+    import_roster(session, directory, people_table(f"081200000123,Yos,kades,{OINLASI}"))
     rows = people_table(
         f"081200000123,Yosef,kades,{OINLASI}", f"081200000124,Mina,sekdes,{OINLASI}"
     )
 
-    done = people.import_roster(session, directory, rows, dry_run=True)
+    done = import_roster(session, directory, rows, dry_run=True)
 
     assert done == Imported(new=1, changed=1, unchanged=0)
     assert entries(session) == [("Yos", "kades", OINLASI, True)]
@@ -243,12 +250,12 @@ def test_a_dry_run_says_what_would_change_and_keeps_nothing(session: Session, di
 
 
 def test_one_bad_row_of_300_changes_nothing(session: Session, directory: Directory):
-    people.import_roster(session, directory, people_table(f"081200000000,Yos,kades,{OINLASI}"))
+    import_roster(session, directory, people_table(f"081200000000,Yos,kades,{OINLASI}"))
     lines = [f"0812000{number:05},Kader {number},kader,{OINLASI}" for number in range(300)]
     lines[150] = f"0388 21001,Kader 150,kader,{OINLASI}"
 
     with pytest.raises(ImportRefused) as caught:
-        people.import_roster(session, directory, people_table(*lines))
+        import_roster(session, directory, people_table(*lines))
 
     assert [(fault.row, fault.column) for fault in caught.value.faults] == [(152, "phone")]
     assert entries(session) == [("Yos", "kades", OINLASI, True)]
@@ -266,7 +273,7 @@ def test_every_bad_cell_is_named_at_once(session: Session, directory: Directory)
     )
 
     with pytest.raises(ImportRefused) as caught:
-        people.import_roster(session, directory, rows)
+        import_roster(session, directory, rows)
 
     assert [(fault.row, fault.column) for fault in caught.value.faults] == [
         (2, "phone"),
@@ -297,7 +304,7 @@ def test_a_cell_that_the_spreadsheet_has_spoilt_is_named_with_its_row(
     )
 
     with pytest.raises(ImportRefused, match="row 9, phone: it looks rounded; mend: type it"):
-        people.import_roster(session, directory, [row])
+        import_roster(session, directory, [row])
 
 
 @pytest.mark.parametrize("case", ["roster-shared-phone", "roster-two-villages-one-head"])
@@ -307,7 +314,7 @@ def test_a_phone_may_serve_two_villages(session: Session, directory: Directory, 
         f"081200000123,Yos,kades,{OINLASI}", f"081200000123,{second},kades,{BIKEKNENO}"
     )
 
-    assert people.import_roster(session, directory, rows).notices == ()
+    assert import_roster(session, directory, rows).notices == ()
 
     sender = sender_of(session, directory, "+6281200000123")
     assert [village.code for village in sender.villages] == [OINLASI, BIKEKNENO]
@@ -315,11 +322,9 @@ def test_a_phone_may_serve_two_villages(session: Session, directory: Directory, 
 
 
 def test_roster_already_registered_elsewhere(session: Session, directory: Directory):
-    people.import_roster(session, directory, people_table(f"081200000123,Yos,kades,{OINLASI}"))
+    import_roster(session, directory, people_table(f"081200000123,Yos,kades,{OINLASI}"))
 
-    done = people.import_roster(
-        session, directory, people_table(f"081200000123,Yos,kades,{BIKEKNENO}")
-    )
+    done = import_roster(session, directory, people_table(f"081200000123,Yos,kades,{BIKEKNENO}"))
 
     (notice,) = done.notices
     assert notice.startswith(f"row 2: this phone reports for {OINLASI} too")
@@ -327,10 +332,10 @@ def test_roster_already_registered_elsewhere(session: Session, directory: Direct
 
 
 def test_roster_number_changed(session: Session, directory: Directory):
-    people.import_roster(session, directory, people_table(f"081200000123,Yos,kades,{OINLASI}"))
+    import_roster(session, directory, people_table(f"081200000123,Yos,kades,{OINLASI}"))
 
     assert people.remove(session, directory, "0812-0000-0123") == 1
-    people.import_roster(session, directory, people_table(f"081200000999,Yos,kades,{OINLASI}"))
+    import_roster(session, directory, people_table(f"081200000999,Yos,kades,{OINLASI}"))
 
     assert not sender_of(session, directory, "+6281200000123").is_registered
     assert sender_of(session, directory, "+6281200000999").is_registered
@@ -338,15 +343,13 @@ def test_roster_number_changed(session: Session, directory: Directory):
 
 def test_roster_other_district(session: Session, directory: Directory):
     with pytest.raises(ImportRefused, match=r"there is no village 53\.21\.01\.2001") as caught:
-        people.import_roster(
-            session, directory, people_table("081200000123,Yos,kades,53.21.01.2001")
-        )
+        import_roster(session, directory, people_table("081200000123,Yos,kades,53.21.01.2001"))
 
     assert "timpora villages import" in str(caught.value)
 
 
 def test_roster_recycled_sim(session: Session, directory: Directory):
-    people.import_roster(session, directory, people_table(f"081200000123,Yos,kades,{OINLASI}"))
+    import_roster(session, directory, people_table(f"081200000123,Yos,kades,{OINLASI}"))
     report = a_report(session, sender_of(session, directory, "+6281200000123").phone)
 
     people.remove(session, directory, "+6281200000123", reason="no longer kades")
@@ -361,10 +364,10 @@ def test_roster_recycled_sim(session: Session, directory: Directory):
 
 def test_a_removed_phone_imported_again_starts_a_new_entry(session: Session, directory: Directory):
     rows = people_table(f"081200000123,Yos,kades,{OINLASI}")
-    people.import_roster(session, directory, rows)
+    import_roster(session, directory, rows)
     people.remove(session, directory, "081200000123")
 
-    assert people.import_roster(session, directory, rows).new == 1
+    assert import_roster(session, directory, rows).new == 1
 
     assert entries(session) == [
         ("Yos", "kades", OINLASI, False),
@@ -376,7 +379,7 @@ def test_a_removed_phone_imported_again_starts_a_new_entry(session: Session, dir
 def test_remove_ends_all_entries_of_a_phone_by_number_or_alias(
     session: Session, directory: Directory
 ):
-    people.import_roster(
+    import_roster(
         session,
         directory,
         people_table(
@@ -396,7 +399,7 @@ def test_remove_ends_all_entries_of_a_phone_by_number_or_alias(
 
 
 def test_the_list_shows_an_alias_and_never_the_number(session: Session, directory: Directory):
-    people.import_roster(session, directory, people_table(f"081200000123,Yos,kades,{OINLASI}"))
+    import_roster(session, directory, people_table(f"081200000123,Yos,kades,{OINLASI}"))
     alias = sender_of(session, directory, "+6281200000123").phone.alias
 
     (row,) = people.listing(session, ZONE)
@@ -417,7 +420,7 @@ def test_the_list_shows_an_alias_and_never_the_number(session: Session, director
 
 
 def test_the_number_stands_in_the_table_of_phones_alone(session: Session, directory: Directory):
-    people.import_roster(session, directory, people_table(f"081200000123,Yos,kades,{OINLASI}"))
+    import_roster(session, directory, people_table(f"081200000123,Yos,kades,{OINLASI}"))
 
     for table in (Reporter.__table__, Village.__table__, Mark.__table__):
         assert "1200000123" not in str(session.execute(sa.select(table)).all())
@@ -426,7 +429,7 @@ def test_the_number_stands_in_the_table_of_phones_alone(session: Session, direct
 def test_a_long_file_is_imported_with_few_statements(session: Session, directory: Directory):
     lines = [f"0812{number:08},Kader {number},kader,{OINLASI}" for number in range(5000)]
     rows = people_table(*lines)
-    assert people.import_roster(session, directory, rows).new == 5000
+    assert import_roster(session, directory, rows).new == 5000
 
     statements = []
     sa.event.listen(
@@ -434,7 +437,7 @@ def test_a_long_file_is_imported_with_few_statements(session: Session, directory
         "before_cursor_execute",
         lambda *arguments: statements.append(arguments[2]),
     )
-    assert people.import_roster(session, directory, rows).unchanged == 5000
+    assert import_roster(session, directory, rows).unchanged == 5000
     assert len(statements) < 30
 
 
@@ -492,7 +495,7 @@ def test_a_real_person_takes_the_place_of_a_demo_one(
     demo.load_demo(session, directory, settings)
     number = demo.demo_phone(session, OINLASI)
 
-    done = people.import_roster(
+    done = import_roster(
         session, directory, people_table(f"{number},Kades Oinlasi,kades,{OINLASI}")
     )
 

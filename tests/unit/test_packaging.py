@@ -10,40 +10,28 @@ from pathlib import Path
 from re import MULTILINE
 
 import pytest
+from support.repository import ROOT, files_in_repository
 
-ROOT = Path(__file__).resolve().parents[2]
 OURS = ("gateway", "parsers", "models", "workers")
 LOCKS = ("requirements.lock", "requirements-dev.lock")
 
-#: Written in two pieces, or this file would be the one that holds them.
+#: With a bar in each, or this file would be the one that holds them.
 REGISTRIES = [
-    ".".join(pieces)
-    for pieces in (
-        ("pypi", "org"),
-        ("pythonhosted", "org"),
-        ("npmjs", "org"),
-        ("golang", "org"),
-        ("crates", "io"),
-        ("docker", "io"),
-        ("ghcr", "io"),
-        ("gcr", "io"),
-        ("quay", "io"),
-        ("anaconda", "org"),
+    barred.replace("|", "")
+    for barred in (
+        "py|pi.org",
+        "python|hosted.org",
+        "npm|js.org",
+        "go|lang.org",
+        "crates|.io",
+        "docker|.io",
+        "ghcr|.io",
+        "gcr|.io",
+        "quay|.io",
+        "ana|conda.org",
+        "deb.|debian.org",
     )
 ]
-
-
-def in_repository() -> list[Path]:
-    """List what is tracked or would be."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "-z"],  # noqa: S607
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    paths = [ROOT / name for name in listed.split("\0") if name]
-    return [path for path in paths if path.is_file()]
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -123,7 +111,7 @@ def test_what_runs_is_locked_alike_for_tests():
 def test_no_file_names_a_registry():
     found = [
         f"{path.relative_to(ROOT)}: {host}"
-        for path in in_repository()
+        for path in files_in_repository()
         for host in REGISTRIES
         if host.encode() in path.read_bytes()
     ]

@@ -1,12 +1,10 @@
 """Whether the documents tell the truth: each is held against the code that it speaks of."""
 
 import re
-import subprocess
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
 from pathlib import Path
 from re import DOTALL, MULTILINE
 
@@ -14,6 +12,7 @@ import click
 import pytest
 import sqlalchemy as sa
 from support.office_work import do_all_work, register
+from support.repository import ROOT, files_in_repository
 
 from gateway import clock, health
 from gateway.app import create_app
@@ -34,7 +33,6 @@ from models.states import Lane, MessageStatus, ReportState
 from parsers import loading
 from parsers.form import Command, Form
 
-ROOT = Path(__file__).resolve().parents[3]
 DOCS = ROOT / "docs"
 READMES = ("README.md", "README.id.md")
 LONGEST_DECISION = 60
@@ -45,16 +43,8 @@ def text_of(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
 
 
-@cache
-def markdown() -> list[Path]:
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "*.md"],  # noqa: S607
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    return [ROOT / name for name in listed.splitlines() if (ROOT / name).exists()]
+def markdown() -> tuple[Path, ...]:
+    return files_in_repository("*.md")
 
 
 def without_code(text: str) -> str:
@@ -359,7 +349,7 @@ def answer(office: Wiring, text: str, at: datetime) -> list[str]:
         replies = sa.select(OutboundMessage.text).join(
             InboundMessage, InboundMessage.id == OutboundMessage.in_reply_to
         )
-        return list(session.scalars(replies.where(InboundMessage.id.in_(kept.messages))))
+        return list(session.scalars(replies.where(InboundMessage.id.in_(kept))))
 
 
 def test_both_readmes_show_the_same_exchanges():
