@@ -87,7 +87,7 @@ class Mark(Base):
 
 
 class AuditEntry(Numbered, Base):
-    """Who looked at what, and why. Rows are only ever added."""
+    """Who looked at what, and why. Rows are only ever added: the database refuses anything else."""
 
     __tablename__ = "audit_entries"
 
@@ -96,3 +96,5 @@ class AuditEntry(Numbered, Base):
     action: Mapped[str]
     subject: Mapped[str]
     reason: Mapped[str]
+    seal: Mapped[str | None]
+    """Keyed hash of this row and of the seal before it; none in rows older than seals."""

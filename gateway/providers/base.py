@@ -68,11 +68,37 @@ class KeyPress:
     """One request of a USSD dialogue."""
 
     session_id: str
+    """The provider's; where it gives none, the sender's number does."""
     sender: str
     service_code: str
-    relayed: str
-    """All input so far, or the last one alone, as the provider does it."""
+    relayed: str = field(repr=False)
+    """All input so far joined by `*`, or the last one alone, as the provider does it. It may hold a
+    PIN: it is never kept, logged or shown."""
     is_cumulative: bool
+    begins: bool = False
+    """Whether the provider says that a session starts; where it never says so, always False."""
+
+
+@dataclass(frozen=True, slots=True)
+class DialogueEnd:
+    """A provider's notice that a USSD session is over."""
+
+    session_id: str
+    sender: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """What a phone is to show in a USSD dialogue: at most SCREEN_LIMIT characters, lines by LF."""
+
+    text: str
+    ends: bool
+    """Whether the session is over with it; else the phone asks for the next key."""
+
+
+#: Characters that fit a screen at every operator known to us, with Africa's Talking's `CON ` before
+#: them (160 in all; Safaricom has the smallest screens).
+SCREEN_LIMIT = 156
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +125,10 @@ class Intake:
     messages: tuple[InboundSms, ...] = ()
     deliveries: tuple[ReportedDelivery, ...] = ()
     key_presses: tuple[KeyPress, ...] = ()
+    """At most one: a request waits for one screen."""
+    dialogue_ends: tuple[DialogueEnd, ...] = ()
+    awaits_screen: bool = False
+    """Whether a phone waits for a screen, though the request could not be read."""
     unreadable: tuple[Unreadable, ...] = ()
     answer: Answer = Answer()
 
@@ -156,6 +186,14 @@ class Provider(Protocol):
 
     def send(self, message: OutboundSms) -> str | None:
         """Send within SEND_WITHIN and return the provider's id, if it gives one."""
+
+
+@runtime_checkable
+class UssdProvider(Provider, Protocol):
+    """An adapter through which USSD dialogues come."""
+
+    def show(self, screen: Screen, press: KeyPress | None) -> Answer:
+        """Write a screen as this provider expects it; no press where it could not be read."""
 
 
 @runtime_checkable
