@@ -8,9 +8,11 @@ from hashlib import sha256
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from gateway import clock
+from gateway import clock, keys
+from gateway.audit import Audit
+from gateway.keys import derived_key
 from models.database import insert_many_unless_there, insert_unless_there
-from models.people import AuditEntry, Mark, Phone, PhoneKind
+from models.people import Mark, Phone, PhoneKind
 from parsers import msisdn
 from parsers.msisdn import Sender
 
@@ -28,11 +30,6 @@ class WrongKey(Exception):
     """The secret key is not the one that this database was made with."""
 
 
-def derived_key(secret_key: str, purpose: str) -> bytes:
-    """Derive a key for one purpose, so that no two uses share one."""
-    return hmac.digest(secret_key.encode(), f"timpora {purpose}".encode(), "sha256")
-
-
 class Directory:
     """Finds phones by number and numbers by phone, with the key that hides them."""
 
@@ -47,12 +44,8 @@ class Directory:
         return hmac.new(self._key, said, sha256).hexdigest()
 
     def digest(self, *parts: str) -> str:
-        """Hash parts with a key, so that no two lists of parts give the same input.
-
-        Without a key, who has the row could try every passport number until the hash fits.
-        """
-        said = "".join(f"{len(part)}:{part}" for part in parts).encode("utf-8", "surrogatepass")
-        return hmac.new(self._digest_key, said, sha256).hexdigest()
+        """Hash parts with a key: without one, who has the row could try every passport number."""
+        return keys.digest(self._digest_key, *parts)
 
     def phone(self, session: Session, sender: Sender) -> Phone:
         """Find a sender's row, or make it; safe when two processes meet the same new phone."""
@@ -136,7 +129,9 @@ def _alias(length: int) -> str:
     return "P-" + "".join(secrets.choice(_ALPHABET) for _ in range(length))
 
 
-def reveal(session: Session, aliases: Iterable[str], actor: str, reason: str) -> dict[str, str]:
+def reveal(
+    session: Session, audit: Audit, aliases: Iterable[str], actor: str, reason: str
+) -> dict[str, str]:
     """Give the numbers behind aliases, and keep who looked at which and why."""
     numbers: dict[str, str] = {}
     wanted = sorted(set(aliases))
@@ -144,9 +139,6 @@ def reveal(session: Session, aliases: Iterable[str], actor: str, reason: str) ->
         some = wanted[start : start + _CHUNK]
         rows = session.execute(sa.select(Phone.alias, Phone.number).where(Phone.alias.in_(some)))
         numbers |= {alias: number for alias, number in rows}  # noqa: C416  # a Result has keys
-    at = clock.now()
-    session.add_all(
-        AuditEntry(at=at, actor=actor, action="number_revealed", subject=alias, reason=reason)
-        for alias in numbers
-    )
+    for alias in sorted(numbers):
+        audit.write(session, actor=actor, action="number_revealed", subject=alias, reason=reason)
     return numbers

@@ -44,6 +44,15 @@ class AfricasTalkingSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class PinRules:
+    """How many wrong PINs within which time lock an officer out, and for how long."""
+
+    tries: int
+    window: timedelta
+    lock: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be set; see docs/settings.md for each variable."""
 
@@ -63,6 +72,11 @@ class Settings:
     sweep_every: timedelta
     sending_stuck_after: timedelta
     capped_replies_an_hour: int
+    pin_rules: PinRules
+    ussd_code: str
+    """What officers dial."""
+    ussd_resume: timedelta
+    """For how long after a drop a dialogue can be gone on with."""
     unknown_names: tuple[str, ...]
     """Variables with our prefix that mean nothing to us, each perhaps a slip of the pen."""
 
@@ -163,6 +177,13 @@ def read_settings(
     piece_wait = reader.seconds("PIECE_WAIT", 20)
     sweep_every = reader.seconds("SWEEP_EVERY", 2)
     stuck_after = reader.seconds("SENDING_STUCK_AFTER", 60)
+    pin_rules = PinRules(
+        tries=reader.read("PIN_TRIES", 3, _tries, "a whole number from 1 to 10"),
+        window=reader.seconds("PIN_WINDOW", 900),
+        lock=reader.seconds("PIN_LOCK", 1800),
+    )
+    ussd_code = reader.read("USSD_CODE", "*384*22345#", _ussd_code, "a code such as *384*22345#")
+    ussd_resume = reader.seconds("USSD_RESUME", 600)
     capped = reader.read("CAPPED_REPLIES_AN_HOUR", 3, _count, "a whole number from 0 to 100")
     metrics_token = reader.text("METRICS_TOKEN")
     secret_key = reader.text("SECRET_KEY")
@@ -206,6 +227,9 @@ def read_settings(
         sweep_every=max(sweep_every, timedelta(seconds=0.1)),
         sending_stuck_after=stuck_after,
         capped_replies_an_hour=capped,
+        pin_rules=pin_rules,
+        ussd_code=ussd_code,
+        ussd_resume=ussd_resume,
         unknown_names=_unknown(reader.environ, reader.names),
     )
 
@@ -298,6 +322,18 @@ def _count(value: str) -> int:
     if not 0 <= int(value) <= 100:  # noqa: PLR2004
         raise ValueError(value)
     return int(value)
+
+
+def _tries(value: str) -> int:
+    if not 1 <= int(value) <= 10:  # noqa: PLR2004
+        raise ValueError(value)
+    return int(value)
+
+
+def _ussd_code(value: str) -> str:
+    if not re.fullmatch(r"\*\d+(\*\d+)*#", value, re.ASCII):
+        raise ValueError(value)
+    return value
 
 
 def _redis_socket(data_dir: Path) -> Path:

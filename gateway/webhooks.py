@@ -5,9 +5,20 @@ import hmac
 from flask import Blueprint, Response, request
 
 from gateway import current, logs
+from gateway.dialogue import talking
+from gateway.dialogue.talking import Told
 from gateway.messaging import receiving
 from gateway.messaging.queues import Job
-from gateway.providers.base import Answer, InboundRequest, Intake, NoSuchRoute, WrongMethod
+from gateway.providers.base import (
+    Answer,
+    InboundRequest,
+    Intake,
+    KeyPress,
+    NoSuchRoute,
+    Provider,
+    UssdProvider,
+    WrongMethod,
+)
 from gateway.wiring import Wiring
 from models.database import UNAVAILABLE
 
@@ -43,24 +54,40 @@ def receive(channel: str, secret: str, path: str) -> Response:
         return _answer(Answer(404))
     except WrongMethod:
         return _answer(Answer(405))
-    return _answer(_keep(office, channel, intake))
+    return _answer(_keep(office, provider, intake))
 
 
-def _keep(office: Wiring, channel: str, intake: Intake) -> Answer:
-    if intake.key_presses:
-        # There are no officers yet, so every phone hears what a phone that is no officer's hears.
-        return Answer(body=f"END {office.desk.voice.say('ERR_USSD').text}")
-    if not (intake.messages or intake.deliveries or intake.unreadable):
-        return intake.answer
+def _keep(office: Wiring, provider: Provider, intake: Intake) -> Answer:
+    if isinstance(provider, UssdProvider) and intake.key_presses:
+        return _talk(office, provider, intake.key_presses[0])
+    answer = intake.answer
+    if isinstance(provider, UssdProvider) and intake.awaits_screen:
+        answer = provider.show(talking.trouble(office.switchboard), None)
+    if not (intake.messages or intake.deliveries or intake.unreadable or intake.dialogue_ends):
+        return answer
     try:
         with office.database.writing() as session:
-            accepted = receiving.accept(session, office.directory, channel, intake)
+            accepted = receiving.accept(session, office.directory, provider.name, intake)
+            for notice in intake.dialogue_ends:
+                talking.end(session, office.switchboard, provider.name, notice)
     except UNAVAILABLE as error:
-        _log.error("message_not_kept", channel=channel, error=type(error).__name__)
-        return Answer(503)
+        _log.error("message_not_kept", channel=provider.name, error=type(error).__name__)
+        return answer if intake.awaits_screen else Answer(503)
     for message_id in accepted:
         office.doorbell.ring(Job.VALIDATE_MESSAGE, message_id)
-    return intake.answer
+    return answer
+
+
+def _talk(office: Wiring, provider: UssdProvider, press: KeyPress) -> Answer:
+    """Answer a key press with a screen, whatever happens: an error would end it without a word."""
+    try:
+        told = talking.answer(office.database, office.switchboard, provider.name, press)
+    except Exception as error:  # noqa: BLE001
+        _log.error("dialogue_failed", channel=provider.name, error=logs.name_of(error))
+        told = Told(talking.trouble(office.switchboard))
+    if told.queued is not None:
+        office.doorbell.ring(Job.SEND_MESSAGE, told.queued)
+    return provider.show(told.screen, press)
 
 
 def _is_ours(given: str, secrets: tuple[str, ...]) -> bool:

@@ -3,9 +3,15 @@
 from dataclasses import dataclass
 
 from gateway import logs
-from gateway.identity import Directory, WrongKey, derived_key
+from gateway.audit import Audit
+from gateway.dialogue.switchboard import Switchboard
+from gateway.dialogue.tree import OFFICERS
+from gateway.identity import Directory, WrongKey
+from gateway.keys import derived_key
 from gateway.messaging.queues import Doorbell
 from gateway.messaging.sending import Channels
+from gateway.officers import institutions
+from gateway.officers.pins import Pins
 from gateway.providers.registry import providers
 from gateway.replies import catalogue
 from gateway.replies.catalogue import Named, ReplyError
@@ -29,9 +35,11 @@ class Wiring:
     settings: Settings
     database: Database
     directory: Directory
+    audit: Audit
     channels: Channels
     doorbell: Doorbell
     desk: Desk
+    switchboard: Switchboard
 
 
 def wire(settings: Settings) -> Wiring:
@@ -39,10 +47,25 @@ def wire(settings: Settings) -> Wiring:
     channels = Channels(providers(settings), settings.channel)
     words = loading.load(settings.agency_dir)
     texts = catalogue.load(settings.agency_dir, _named_replies(words))
+    directory, audit = Directory(settings.secret_key), Audit(settings.secret_key)
+    switchboard = Switchboard(
+        tree=OFFICERS,
+        texts=texts["id"],
+        language=words,
+        institutions=institutions.load(settings.agency_dir),
+        pins=Pins(settings.secret_key, settings.pin_rules),
+        audit=audit,
+        directory=directory,
+        channels=channels,
+        timezone=settings.timezone,
+        resume_within=settings.ussd_resume,
+    )
     return Wiring(
         settings=settings,
         database=Database(settings.database_url),
-        directory=Directory(settings.secret_key),
+        directory=directory,
+        audit=audit,
+        switchboard=switchboard,
         channels=channels,
         doorbell=Doorbell(settings.redis_url),
         desk=Desk(
@@ -53,6 +76,7 @@ def wire(settings: Settings) -> Wiring:
             piece_wait=settings.piece_wait,
             capped_replies_an_hour=settings.capped_replies_an_hour,
             number_key=derived_key(settings.secret_key, "confirmation numbers"),
+            switchboard=switchboard,
         ),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -41,3 +42,18 @@ class Language:
     def months(self, lang: str = "id") -> tuple[str, ...]:
         """Return the names of the months, January first."""
         return tuple(self.words.names["month", str(month)][lang] for month in _MONTHS)
+
+    def shown(self, kind: str, value: int | str, lang: str = "id") -> str:
+        """Return a field's value as people read it: short, in their language."""
+        match kind:
+            case "country":
+                return self.country_short(str(value), lang)
+            case "purpose":
+                return self.purpose_name(str(value), lang)
+            case "day":
+                day = date.fromisoformat(str(value))
+                return f"{day.day} {self.months(lang)[day.month - 1]}"
+            case "month":
+                return self.months(lang)[int(value) - 1]
+            case _:
+                return str(value)

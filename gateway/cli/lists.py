@@ -102,7 +102,7 @@ def messages(
         )
         if reveal:
             parties = [row["party"] for row in rows]
-            numbers = identity.reveal(session, parties, getpass.getuser(), reveal)
+            numbers = identity.reveal(session, office().audit, parties, getpass.getuser(), reveal)
             rows = [{**row, "party": numbers[row["party"]]} for row in rows]
     if as_json:
         print_json(rows)

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from gateway.cli import database, doctor, lists, parse, roster, run
+from gateway.cli import database, doctor, lists, officer, parse, roster, run
 from gateway.cli.office import KNOWN, explain
 
 
@@ -18,6 +18,7 @@ for command in (
     parse.parse,
     roster.roster,
     roster.villages,
+    officer.officer,
     lists.reports,
     lists.messages,
     lists.inbox,

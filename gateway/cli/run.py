@@ -94,9 +94,12 @@ def _start_redis(keeper: Supervisor, environ: dict[str, str]) -> None:
 
 def _prepare_database(*, with_demo: bool) -> None:
     start_database()
+    with office().database.reading() as session:
+        is_due = with_demo and demo.is_due(session, shared.settings())
+    pin_hash = office().switchboard.pins.make_hash(demo.DEMO_PIN) if is_due else ""
     with office().database.writing() as session:
-        if with_demo and shared.settings().is_development:
-            demo.load_demo(session, office().directory, shared.settings())
+        if is_due:
+            demo.load_demo(session, office().directory, office().audit, shared.settings(), pin_hash)
         try:
             demo.refuse_outside_world(session, shared.settings())
         except demo.DemoPeopleError as error:
@@ -133,10 +136,16 @@ def _welcome(url: str) -> str:
         "",
         f"Timpora Gateway is ready: {url}/",
     ]
+    if shared.settings().is_development:
+        lines += [
+            "",
+            "Try it on a phone in the browser, as a kades and as an officer:",
+            f"  {url}/simulator",
+        ]
     if phone is not None:
         lines += [
             "",
-            "Be the kades of Oinlasi, and send a report (in another terminal):",
+            "Or be the kades of Oinlasi by hand, and send a report (in another terminal):",
             f"  curl -sS -w '%{{http_code}}\\n' {url}/webhooks/africastalking/{secret}/sms \\",
             f"    --data-urlencode 'from={phone}' --data-urlencode 'to=22345' \\",
             "    --data-urlencode 'text=WNA 2 Australia wisata'",

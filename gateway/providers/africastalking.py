@@ -14,6 +14,7 @@ details. What matters most:
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from html import escape
 from http import HTTPStatus
@@ -25,6 +26,8 @@ from africastalking.SMS import SMSService
 from gateway.providers import http
 from gateway.providers.base import (
     SEND_WITHIN,
+    Answer,
+    DialogueEnd,
     InboundRequest,
     InboundSms,
     Intake,
@@ -32,6 +35,7 @@ from gateway.providers.base import (
     NoSuchRoute,
     OutboundSms,
     ReportedDelivery,
+    Screen,
     SendDeferred,
     SendRefused,
     SendUnconfirmed,
@@ -106,7 +110,15 @@ class AfricasTalking:
         if request.method != "POST":
             raise WrongMethod(request.method)
         form, was_odd = _form(request)
+        if request.path == "ussd/end":
+            # Some operators put the notice into the query.
+            query, _ = _form(replace(request, body=request.query))
+            form = {**query, **form}
         return readers[request.path](form, request.body, odd_encoding=was_odd)
+
+    def show(self, screen: Screen, press: KeyPress | None) -> Answer:  # noqa: ARG002
+        """Write a screen as text that begins with CON or END."""
+        return Answer(body=f"{'END' if screen.ends else 'CON'} {screen.text}")
 
     def send(self, message: OutboundSms) -> str | None:
         """Send through the SDK's service and read the recipient's own status."""
@@ -230,27 +242,45 @@ def _read_delivery(form: Mapping[str, str], body: bytes, *, odd_encoding: bool) 
     )
 
 
+#: Longer than all that a person keys in one session of three minutes.
+_LONGEST_INPUT = 2000
+
+
 def _read_key_press(form: Mapping[str, str], body: bytes, *, odd_encoding: bool) -> Intake:  # noqa: ARG001
     session_id = form.get("sessionId", "").strip()
     sender = form.get("phoneNumber", "").strip()
+    relayed = form.get("text", "")
+    problem = None
     if not session_id or not sender:
+        problem = "no `sessionId` or no `phoneNumber`"
+    elif len(relayed) > _LONGEST_INPUT or len(session_id) > _LONGEST_SESSION_ID:
+        problem = "`text` or `sessionId` is too long"
+    if problem is not None:
         # The body may hold a PIN, which is kept nowhere: not even here.
-        return Intake(unreadable=(Unreadable("no `sessionId` or no `phoneNumber`", b""),))
-    return Intake(
-        key_presses=(
-            KeyPress(
-                session_id=session_id,
-                sender=sender,
-                service_code=form.get("serviceCode", ""),
-                relayed=form.get("text", ""),
-                is_cumulative=True,
-            ),
-        )
+        return Intake(unreadable=(Unreadable(problem, b""),), awaits_screen=True)
+    press = KeyPress(
+        session_id=session_id,
+        sender=sender,
+        service_code=form.get("serviceCode", ""),
+        relayed=relayed,
+        is_cumulative=True,
     )
+    return Intake(key_presses=(press,))
+
+
+#: Theirs have about forty characters.
+_LONGEST_SESSION_ID = 200
 
 
 def _read_end(form: Mapping[str, str], body: bytes, *, odd_encoding: bool) -> Intake:  # noqa: ARG001
-    return Intake()
+    """Read the notice that a session is over; operators write its names as they like."""
+    given = [(name.lower(), value.strip()) for name, value in form.items() if value.strip()]
+    named = dict(reversed(given))  # of a repeated name the first counts
+    session_id = named.get("sessionid", "")
+    if not session_id:
+        # `input` and `lastAppResponse` are private: nothing of the body is kept.
+        return Intake(unreadable=(Unreadable("no `sessionId` in the end notice", b""),))
+    return Intake(dialogue_ends=(DialogueEnd(session_id, sender=named.get("phonenumber") or None),))
 
 
 def _moment(said: str) -> datetime | None:

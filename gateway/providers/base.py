@@ -95,6 +95,11 @@ class Screen:
     ends: bool
     """Whether the session is over with it; else the phone asks for the next key."""
 
+    def __post_init__(self) -> None:
+        """Refuse an empty screen, and one with a line break at its edge or a CR in it."""
+        if not self.text or self.text != self.text.strip("\r\n") or "\r" in self.text:
+            raise ValueError("a screen has text, and breaks its lines by LF between them")
+
 
 #: Characters that fit a screen at every operator known to us, with Africa's Talking's `CON ` before
 #: them (160 in all; Safaricom has the smallest screens).

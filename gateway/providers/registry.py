@@ -5,10 +5,15 @@ from collections.abc import Mapping
 from gateway.providers.africastalking import AfricasTalking
 from gateway.providers.base import Provider
 from gateway.providers.loopback import Loopback
+from gateway.providers.ussdjson import UssdJson
 from gateway.settings import Settings
 
 
 def providers(settings: Settings) -> Mapping[str, Provider]:
     """Make every adapter, by name; those without an account only receive."""
-    made: tuple[Provider, ...] = (AfricasTalking(settings.africastalking), Loopback())
+    made: tuple[Provider, ...] = (
+        AfricasTalking(settings.africastalking),
+        Loopback(),
+        UssdJson(),
+    )
     return {provider.name: provider for provider in made}

@@ -15,7 +15,7 @@ from pathlib import Path
 from parsers import segments
 
 LANGUAGES = ("id", "en")
-PARTS = ("texts", "words")
+PARTS = ("texts", "words", "screens")
 #: The longest value of each variable, in GSM-7 units; a longer one is cut, dots included. The
 #: longest village name of TTS has 16, the longest country name in its short form 17.
 LONGEST: Mapping[str, int] = {
@@ -39,6 +39,10 @@ LONGEST: Mapping[str, int] = {
     "status": 17,
     "contoh": 110,
     "tgl": 5,
+    "wilayah": 20,
+    "sisa": 2,
+    "jam": 5,
+    "sandi": 6,
 }
 #: `shorten` shows by three dots that something is left out.
 _DOTS = 3
@@ -71,6 +75,8 @@ class Catalogue:
     language: str
     texts: Mapping[str, str]
     words: Mapping[str, str]
+    screens: Mapping[str, str]
+    """What stands on officers' screens: titles, choices, questions, lines of error."""
 
     def text(self, key: str, **values: str) -> str:
         """Fill a text: each value made GSM-7 and cut to its longest, so that a segment holds it."""
@@ -79,6 +85,14 @@ class Catalogue:
     def word(self, name: str, **values: str) -> str:
         """Give one of the short words that stand in texts."""
         return fill(self.words[name], values)
+
+    def screen(self, key: str, **values: str) -> str:
+        """Fill a piece of a screen."""
+        return fill(self.screens[key], values)
+
+    def longest_screen(self, key: str) -> str:
+        """Give a piece of a screen with the longest value of each variable."""
+        return longest_of(self.screens[key])
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:
@@ -124,7 +138,9 @@ def load(
                     f" there; add it to [texts] of replies/{language}.toml, or correct the form"
                 )
             merged["texts"].setdefault(key, leading or "")
-        catalogues[language] = Catalogue(language, merged["texts"], merged["words"])
+        catalogues[language] = Catalogue(
+            language, merged["texts"], merged["words"], merged["screens"]
+        )
     return catalogues
 
 
@@ -156,7 +172,7 @@ def _read(path: Traversable | Path) -> _Source:
         if part not in PARTS:
             raise ReplyError(
                 f"{path.name}, line {_line_of(lines, part)}: [{part}] is not known;"
-                " use [texts] or [words]"
+                " use [texts], [words] or [screens]"
             )
     found = _Source(path.name, lines, {part: data.get(part, {}) for part in PARTS})
     for part, texts in found.parts.items():

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
+from gateway.dialogue.switchboard import Switchboard
 from gateway.messaging.sending import Channels
 from gateway.reporting.voice import Voice
 from parsers.language import Language
@@ -21,3 +22,5 @@ class Desk:
     capped_replies_an_hour: int
     number_key: bytes
     """Puts confirmation numbers into an order that nobody else knows."""
+    switchboard: Switchboard
+    """The officers' menu, for those who have it by SMS."""

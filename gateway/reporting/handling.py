@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from gateway import clock
 from gateway.messaging import sending
-from gateway.reporting import commands, keeping, limits
+from gateway.reporting import commands, keeping, limits, officers_texts
 from gateway.reporting.desk import Desk
 from gateway.reporting.senders import Sender, who_sent
 from gateway.reporting.voice import URGENT, Reply
@@ -76,8 +76,19 @@ def handle(session: Session, desk: Desk, message: InboundMessage) -> Handled:
         return Handled("operator")
     sender = who_sent(session, phone, desk.timezone)
     spoken_at = clock.spoken_at(message.network_time, message.received_at, sender.zone)
-    reading = read(message.text, desk.language, now=spoken_at)
+    reading = read(
+        message.text,
+        desk.language,
+        now=spoken_at,
+        sender="officer" if sender.officer else "reporter",
+    )
     message.text_key = sha256(reading.cleaned.encode("utf-8", "surrogatepass")).hexdigest()
+    if sender.officer is not None:
+        screen = officers_texts.answer(session, desk.switchboard, message, phone, reading)
+        if screen is not None:
+            close(message, "menu")
+            send_back(session, desk, message, screen, Told("menu"))
+            return Handled("menu", (screen.key,))
     told = _Handling(session, desk, message, sender, spoken_at).tell(reading)
     if told is None:
         message.handle_after = message.received_at + desk.piece_wait

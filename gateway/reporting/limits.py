@@ -24,9 +24,11 @@ def to_stranger(
     if may_hear:
         return reply
     since = clock.now() - _TOLD_STRANGER_FOR
-    if was_sent(session, sender.phone.id, "ERR_BELUM_DAFTAR", since):
+    # An officer is no stranger, but neither does their phone report for a village.
+    key = "PETUGAS_BANTU" if sender.officer else "ERR_BELUM_DAFTAR"
+    if was_sent(session, sender.phone.id, key, since):
         return None
-    return voice.say("ERR_BELUM_DAFTAR")
+    return voice.say(key)
 
 
 def is_over_cap(session: Session, phone_id: int, most: int) -> bool:

@@ -6,6 +6,8 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from gateway.officers import register
+from models.officers import Officer
 from models.people import Phone, Reporter, Village
 
 
@@ -17,6 +19,8 @@ class Sender:
     villages: tuple[Village, ...]
     zone: ZoneInfo
     unverified_reason: str | None
+    officer: Officer | None = None
+    """The officer whose phone this is, who need not report for any village."""
 
     @property
     def is_registered(self) -> bool:
@@ -38,4 +42,5 @@ def who_sent(session: Session, phone: Phone, default_zone: ZoneInfo) -> Sender:
         ended = [why for _, ended_at, why in rows if ended_at is not None]
         reason = f"removed from the roster: {ended[-1]}" if ended else "not in the roster"
     zone = next((v.timezone for v in villages if v.timezone), None)
-    return Sender(phone, villages, ZoneInfo(zone) if zone else default_zone, reason)
+    officer = register.by_phone(session, phone.id)
+    return Sender(phone, villages, ZoneInfo(zone) if zone else default_zone, reason, officer)

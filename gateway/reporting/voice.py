@@ -218,7 +218,7 @@ class Voice:
 
     def _values(self, form: Form, kept: Kept, lacking: str) -> dict[str, str]:
         word, fields = self._catalogue.word, kept.fields
-        count, month, day = fields.get("count"), fields.get("month"), fields.get("event_date")
+        count = fields.get("count")
         villages = (*kept.villages, "", "")
         return {
             "no": kept.number or "",
@@ -229,10 +229,8 @@ class Voice:
             "negara": self._named(form, "country", fields) or word("negara_belum_tahu"),
             "tujuan": self._named(form, "purpose", fields),
             "ke": self._named(form, "destination", fields) or word("ke_belum_tahu"),
-            "kapan": self._day(str(day)) if day else word("kapan_belum_tahu"),
-            "bulan": self._language.months(self._catalogue.language)[int(month) - 1]
-            if month
-            else "",
+            "kapan": self._named(form, "event_date", fields) or word("kapan_belum_tahu"),
+            "bulan": self._named(form, "month", fields),
             "desa": villages[0],
             "desa_b": villages[1],
         }
@@ -241,18 +239,10 @@ class Voice:
         value = fields.get(name)
         if value is None or value == "XX":
             return ""
-        return self._shown(_field(form, name), str(value))
+        return self._shown(_field(form, name), value)
 
-    def _shown(self, field: Field, value: str) -> str:
-        if field.kind == "country":
-            return self._language.country_short(value, self._catalogue.language)
-        if field.kind == "purpose":
-            return self._language.purpose_name(value, self._catalogue.language)
-        return value
-
-    def _day(self, iso: str) -> str:
-        day = date.fromisoformat(iso)
-        return f"{day.day} {self._language.months(self._catalogue.language)[day.month - 1]}"
+    def _shown(self, field: Field, value: int | str) -> str:
+        return self._language.shown(field.kind, value, self._catalogue.language)
 
     def _codes(self) -> str:
         codes = list(self._language.forms)

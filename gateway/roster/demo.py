@@ -8,15 +8,29 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from gateway import clock
+from gateway.audit import Audit
 from gateway.identity import Directory
+from gateway.officers import register
 from gateway.roster import people, villages
 from gateway.roster.tables import Row
 from gateway.settings import PREFIX, Settings
 from models.database import insert_unless_there, lock_name
+from models.officers import Officer, OfficerRole
 from models.people import Mark, Reporter
+from parsers.msisdn import read_sender
 
 _MARK = "demo_people"
 _FIRST_NUMBER = 6281237000001
+_FIRST_OFFICER = 6281237000901
+#: The PIN of every demo officer. It opens nothing where there are real people.
+DEMO_PIN = "4812"
+_OFFICERS = (
+    ("Piket Imigrasi", "imigrasi", "53.02", OfficerRole.DUTY),
+    ("Piket Polres TTS", "polres", "53.02", OfficerRole.DUTY),
+    ("Camat Mollo Selatan", "camat", "53.02.02", OfficerRole.MEMBER),
+    ("Admin Timpora", "imigrasi", "53.02", OfficerRole.ADMIN),
+)
 #: Oinlasi in Mollo Selatan; it also has a sekdes.
 _OINLASI = "53.02.02.2008"
 #: Neighbours that share one kader, and so one phone.
@@ -27,8 +41,19 @@ class DemoPeopleError(Exception):
     """Demo people are in the roster while messages could leave this machine."""
 
 
-def load_demo(session: Session, directory: Directory, settings: Settings) -> None:
-    """Put the demo people into the roster, once in a database's life and in development only."""
+def is_due(session: Session, settings: Settings) -> bool:
+    """Say whether the demo people are still to be loaded."""
+    is_loaded = session.get(Mark, _MARK) is not None
+    return settings.is_development and not is_loaded
+
+
+def load_demo(
+    session: Session, directory: Directory, audit: Audit, settings: Settings, pin_hash: str
+) -> None:
+    """Put the demo people into the roster, once in a database's life and in development only.
+
+    `pin_hash` is of DEMO_PIN; it takes too long to be made here, in a transaction.
+    """
     if not settings.is_development:
         return
     lock_name(session, villages.ROSTER_LOCK)
@@ -37,6 +62,11 @@ def load_demo(session: Session, directory: Directory, settings: Settings) -> Non
         return
     villages.ensure_shipped(session)
     people.store(session, directory, people.understand(list(_demo_rows())), is_demo=True)
+    for place, (name, institution, area, role) in enumerate(_OFFICERS):
+        phone = read_sender(f"+{_FIRST_OFFICER + place}")
+        entry = register.Entry(phone, name, institution, area, role)
+        officer = register.add(session, directory, audit, entry, actor="demo", is_demo=True)
+        officer.pin_hash, officer.pin_set_at = pin_hash, officer.since
 
 
 def demo_phone(session: Session, village_code: str) -> str | None:
@@ -58,7 +88,13 @@ def demo_phone(session: Session, village_code: str) -> str | None:
 def remove_demo(session: Session) -> int:
     """End the entries of all demo people; say how many there were."""
     lock_name(session, villages.ROSTER_LOCK)
-    return people.end(session, "demo people removed", Reporter.is_demo)
+    officers = session.scalars(
+        sa.update(Officer)
+        .where(Officer.is_demo, Officer.ended_at.is_(None))
+        .values(ended_at=clock.now(), ended_reason="demo people removed")
+        .returning(Officer.id)
+    )
+    return people.end(session, "demo people removed", Reporter.is_demo) + len(officers.all())
 
 
 def refuse_outside_world(session: Session, settings: Settings) -> None:
@@ -66,7 +102,10 @@ def refuse_outside_world(session: Session, settings: Settings) -> None:
     outside = list(_outside(settings))
     if not outside:
         return
-    active = sa.exists().where(Reporter.is_demo, Reporter.ended_at.is_(None))
+    active = sa.or_(
+        sa.exists().where(Reporter.is_demo, Reporter.ended_at.is_(None)),
+        sa.exists().where(Officer.is_demo, Officer.ended_at.is_(None)),
+    )
     if session.scalar(sa.select(sa.literal(1)).where(active)):
         raise DemoPeopleError(
             f"there are demo people in the roster, and {'; '.join(outside)}: real phones would get"

@@ -258,7 +258,7 @@ def test_a_key_that_is_none_of_ours_is_refused_by_name(agency: Agency):
 def test_a_section_that_is_none_of_ours_is_refused_by_name(agency: Agency):
     refusal = agency.is_refused('[text]\nOK_DIAM = "No {no}."\n')
 
-    assert refusal == "id.toml, line 1: [text] is not known; use [texts] or [words]"
+    assert refusal == "id.toml, line 1: [text] is not known; use [texts], [words] or [screens]"
 
 
 @pytest.mark.parametrize("source", ['[texts]\nOK_DAIM = "a"\n', '\n[text]\nOK_DIAM = "a"\n'])

@@ -1,0 +1,66 @@
+"""The audit: who looked at what. Rows are only ever added, each sealed with the one before it.
+
+The database refuses a change (see the migration); whoever gets round that breaks the chain of
+seals, which only the secret key can mend.
+"""
+
+from datetime import UTC
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from gateway import clock
+from gateway.keys import derived_key, digest
+from models.database import lock_name
+from models.people import AuditEntry
+
+_AT_ONCE = 1000
+
+
+class Audit:
+    """Writes entries and verifies their chain."""
+
+    def __init__(self, secret_key: str) -> None:
+        """Derive the key of the seals."""
+        self._key = derived_key(secret_key, "audit")
+
+    def write(
+        self, session: Session, *, actor: str, action: str, subject: str, reason: str = ""
+    ) -> None:
+        """Add an entry; call it last in a transaction, as its lock is everybody's.
+
+        One chain needs one writer at a time, until that writer's commit.
+        """
+        lock_name(session, "audit")
+        newest = sa.select(AuditEntry.seal).order_by(AuditEntry.id.desc()).limit(1)
+        before = session.scalars(newest).one_or_none() or ""
+        entry = AuditEntry(
+            at=clock.now(), actor=actor, action=action, subject=subject, reason=reason
+        )
+        entry.seal = self._seal(before, entry)
+        session.add(entry)
+        session.flush()
+
+    def verify(self, session: Session) -> int | None:
+        """Give the id of the first entry that is not as it was written, or None when all are.
+
+        Entries older than seals are passed over. That the newest were cut off shows only by
+        comparison with a copy.
+        """
+        before = ""
+        is_sealed = False
+        rows = session.scalars(
+            sa.select(AuditEntry).order_by(AuditEntry.id).execution_options(yield_per=_AT_ONCE)
+        )
+        for entry in rows:
+            if entry.seal is None and not is_sealed:
+                continue
+            is_sealed = True
+            if entry.seal != self._seal(before, entry):
+                return entry.id
+            before = entry.seal
+        return None
+
+    def _seal(self, before: str, entry: AuditEntry) -> str:
+        at = entry.at.astimezone(UTC).isoformat(timespec="microseconds")
+        return digest(self._key, before, at, entry.actor, entry.action, entry.subject, entry.reason)

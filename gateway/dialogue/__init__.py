@@ -1,0 +1,1 @@
+"""Officers' dialogues: one menu tree, by USSD and by SMS."""
