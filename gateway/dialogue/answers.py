@@ -14,13 +14,13 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway.dialogue.machine import Content, Option
+from gateway.dialogue.screens import LONGEST_LABEL
 from gateway.officers import figures
 from gateway.officers.figures import ReportView, Scope, Waiting
 from gateway.officers.institutions import Institution
 from gateway.replies.catalogue import Catalogue
-from models.inbox import InboundMessage
 from models.officers import Officer
-from models.people import Phone
+from models.people import Village
 from parsers.form import URGENCIES
 from parsers.language import Language
 from parsers.masking import mask_documents
@@ -95,7 +95,7 @@ def _report(asker: Asker, view: ReportView) -> Content:
         shown = (
             word("tidak_tahu") if value == "XX" else asker.language.shown(field.kind, value, lang)
         )
-        lines.append(f"{field.label[lang]}: {shown}")
+        lines.append(f"{field.label[lang].capitalize()}: {shown}")
     labels = {field.name: field.label[lang] for field in form.fields}
     labels["village"] = word("desa_mana")
     for name, lacking in (("kurang", view.missing), ("tidak_jelas", view.problems)):
@@ -120,7 +120,9 @@ def _in_a_line(asker: Asker, view: ReportView) -> str:
     mark = "!" if view.urgency == URGENCIES[-1] else ""
     is_open = asker.is_ussd and view.code not in asker.institution.summary_only
     where = (view.village if is_open else view.kecamatan) or "?"
-    return f"{view.code}{mark} {view.number or '-'} {where[:10]} {_age(asker, view.received_at)}"
+    head, age = f"{view.code}{mark} {view.number or '-'}", _age(asker, view.received_at)
+    room = LONGEST_LABEL - len(head) - len(age) - 2
+    return f"{head} {where[:room]} {age}"
 
 
 def _age(asker: Asker, at: datetime) -> str:
@@ -252,9 +254,9 @@ def waiting_one(session: Session, asker: Asker, answers: Answers) -> Found:
             return Found(Content(lines=(head, *content.lines)), subject=wanted)
     local = found.at.astimezone(asker.zone)
     lines = [f"{local:%d/%m %H:%M}"]
-    if kind == "in":
-        message = session.get_one(InboundMessage, int(row_id))
-        lines.insert(0, session.get_one(Phone, message.phone_id).alias)
+    place = session.get(Village, found.village_code) if found.village_code else None
+    if place is not None:
+        lines.insert(0, f"Ds {place.name}" if asker.is_ussd else f"Kec {place.kecamatan}")
     if asker.is_ussd:
         text, _ = mask_documents(found.text)
         lines.append(hide_numbers(text))

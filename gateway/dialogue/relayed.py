@@ -8,6 +8,7 @@ hash alone (it holds a PIN), and the new input is what follows it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,12 @@ class Before:
     digest: str
     earlier: tuple[str, ...] = ()
     """The digests of what was heard at the steps before."""
+    age: timedelta = timedelta.max
+    """How long ago that was."""
+
+
+#: Nobody reads a screen and keys the same again so soon; a provider that tries again may.
+_TOO_SOON = timedelta(seconds=2)
 
 
 def read(
@@ -49,7 +56,9 @@ def read(
     if before is None or press.begins or (press.is_cumulative and not said):
         return News.START, _parts(said)
     if not press.is_cumulative:
-        return News.INPUT, (said,)
+        # The last input alone: a repeated request looks like the same key once more, but for time.
+        is_repeat = bool(said) and digest(said) == before.digest and before.age < _TOO_SOON
+        return (News.REPEAT, ()) if is_repeat else (News.INPUT, (said,))
     known = {before.digest, *before.earlier}
     follows = said[before.length : before.length + 1] == "*"
     if before.length == 0:

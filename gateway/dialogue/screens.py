@@ -15,7 +15,6 @@ from gateway.dialogue.machine import (
     BACK,
     BACK_TOO,
     BY_SMS,
-    MAIN,
     MORE,
     Audience,
     Content,
@@ -91,7 +90,7 @@ def show(
 
 
 def _footer(texts: Catalogue, dialogue: Dialogue, *, can_text: bool) -> str:
-    word = "keluar" if dialogue.at == MAIN else "kembali"
+    word = "kembali" if dialogue.trail else "keluar"
     parts = [f"{BACK_TOO} {texts.word(word)}", *([f"{BY_SMS} SMS"] if can_text else [])]
     return "  ".join(parts)
 

@@ -106,7 +106,10 @@ def _begin(session: Session, board: Switchboard, channel: str, press: KeyPress) 
         return Told(neutral(board))
     lock_name(session, f"dialogue:{phone.id}")
     row = _row(session, channel, press.session_id, phone.id)
-    news, inputs = relayed.read(press, _before(row, officer), board.directory.digest)
+    before = _before(row, officer)
+    news, inputs = relayed.read(press, before, board.directory.digest)
+    if row is not None and before is None and not press.begins:
+        inputs = ()  # what was keyed before the pause, or before the officer was moved, is over
     talk = _Talk(session, board, officer, phone, row or _new_row(session, channel, press, phone))
     talk.note_heard(press, is_start=news is News.START)
     if news is News.START:
@@ -130,9 +133,10 @@ def _before(row: DialogueRow | None, officer: Officer) -> Before | None:
     """Say what a session has heard, if it still goes on, and with this officer."""
     if row is None or row.officer_id != officer.id:
         return None
-    if clock.now() - row.touched_at > _USSD_LASTS:
+    age = clock.now() - row.touched_at
+    if age > _USSD_LASTS:
         return None
-    return Before(row.heard_length, row.heard_hash, tuple(row.place.get("earlier", ())))
+    return Before(row.heard_length, row.heard_hash, tuple(row.place.get("earlier", ())), age)
 
 
 def _new_row(session: Session, channel: str, press: KeyPress, phone: Phone) -> DialogueRow:

@@ -71,7 +71,9 @@ _STATES: Tree = {
         leads_to=("places", "village"),
     ),
     "village": Page("SATU_DESA", asks="village"),
-    "days": Entry("DIAM_HARI", r"\d{1,2}", "HARI_BENTUK", kept_as="days", leads_to=("silent",)),
+    "days": Entry(
+        "DIAM_HARI", r"\d|0\d|[1-8]\d|90", "HARI_BENTUK", kept_as="days", leads_to=("silent",)
+    ),
     "silent": Listing(
         "DESA_DIAM",
         asks="silent",

@@ -14,7 +14,6 @@ details. What matters most:
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from html import escape
 from http import HTTPStatus
@@ -109,11 +108,7 @@ class AfricasTalking:
             raise NoSuchRoute(request.path)
         if request.method != "POST":
             raise WrongMethod(request.method)
-        form, was_odd = _form(request)
-        if request.path == "ussd/end":
-            # Some operators put the notice into the query.
-            query, _ = _form(replace(request, body=request.query))
-            form = {**query, **form}
+        form, was_odd = _end_notice(request) if request.path == "ussd/end" else _form(request)
         return readers[request.path](form, request.body, odd_encoding=was_odd)
 
     def show(self, screen: Screen, press: KeyPress | None) -> Answer:  # noqa: ARG002
@@ -176,19 +171,41 @@ def _quotable(said: str, private: tuple[str, ...]) -> str:
 
 
 def _form(request: InboundRequest) -> tuple[dict[str, str], bool]:
-    """Read a form from raw bytes: in UTF-8, else in the charset that is named, else in Latin-1.
+    """Read a form; of a field that is repeated the first counts. Says whether it was no UTF-8."""
+    pairs, was_odd = _pairs(request, request.body)
+    return _first_of_each(pairs), was_odd
 
-    Werkzeug would give the bad escape as it stands, and no field at all for a raw bad byte. Of a
-    field that is repeated the first counts. Says whether anything was not UTF-8.
+
+def _end_notice(request: InboundRequest) -> tuple[dict[str, str], bool]:
+    """Read a notice that a session is over, from its form or its query, names in lower case.
+
+    Operators write it as they like: of a repeated field the first that says anything counts.
+    """
+    pairs, was_odd = _pairs(request, request.body + b"&" + request.query)
+    said = [(name.strip().lower(), value) for name, value in pairs if value.strip()]
+    return _first_of_each(said), was_odd
+
+
+def _first_of_each(pairs: list[tuple[str, str]]) -> dict[str, str]:
+    form: dict[str, str] = {}
+    for name, value in pairs:
+        form.setdefault(name, value)
+    return form
+
+
+def _pairs(request: InboundRequest, raw_form: bytes) -> tuple[list[tuple[str, str]], bool]:
+    """Read names and values from raw bytes: in UTF-8, else in the charset named, else in Latin-1.
+
+    Werkzeug would give the bad escape as it stands, and no field at all for a raw bad byte.
     """
     charset = "latin-1"
     for part in request.headers.get("content-type", "").split(";")[1:]:
         name, _, value = part.strip().partition("=")
         if name.lower() == "charset" and value.strip('"').lower() in {"iso-8859-1", "windows-1252"}:
             charset = "windows-1252"
-    form: dict[str, str] = {}
+    pairs: list[tuple[str, str]] = []
     was_odd = False
-    for pair in request.body.split(b"&"):
+    for pair in raw_form.split(b"&"):
         raw_name, _, raw_value = pair.partition(b"=")
         values = []
         for raw in (raw_name, raw_value):
@@ -199,8 +216,8 @@ def _form(request: InboundRequest) -> tuple[dict[str, str], bool]:
                 was_odd = True
                 values.append(data.decode(charset, "replace"))
         if values[0]:
-            form.setdefault(values[0], values[1])
-    return form, was_odd
+            pairs.append((values[0], values[1]))
+    return pairs, was_odd
 
 
 def _read_sms(form: Mapping[str, str], body: bytes, *, odd_encoding: bool) -> Intake:
@@ -244,6 +261,8 @@ def _read_delivery(form: Mapping[str, str], body: bytes, *, odd_encoding: bool) 
 
 #: Longer than all that a person keys in one session of three minutes.
 _LONGEST_INPUT = 2000
+#: Theirs have about forty characters.
+_LONGEST_SESSION_ID = 200
 
 
 def _read_key_press(form: Mapping[str, str], body: bytes, *, odd_encoding: bool) -> Intake:  # noqa: ARG001
@@ -255,6 +274,8 @@ def _read_key_press(form: Mapping[str, str], body: bytes, *, odd_encoding: bool)
         problem = "no `sessionId` or no `phoneNumber`"
     elif len(relayed) > _LONGEST_INPUT or len(session_id) > _LONGEST_SESSION_ID:
         problem = "`text` or `sessionId` is too long"
+    elif "\x00" in session_id:
+        problem = "a `sessionId` that no database keeps"
     if problem is not None:
         # The body may hold a PIN, which is kept nowhere: not even here.
         return Intake(unreadable=(Unreadable(problem, b""),), awaits_screen=True)
@@ -268,19 +289,13 @@ def _read_key_press(form: Mapping[str, str], body: bytes, *, odd_encoding: bool)
     return Intake(key_presses=(press,))
 
 
-#: Theirs have about forty characters.
-_LONGEST_SESSION_ID = 200
-
-
 def _read_end(form: Mapping[str, str], body: bytes, *, odd_encoding: bool) -> Intake:  # noqa: ARG001
-    """Read the notice that a session is over; operators write its names as they like."""
-    given = [(name.lower(), value.strip()) for name, value in form.items() if value.strip()]
-    named = dict(reversed(given))  # of a repeated name the first counts
-    session_id = named.get("sessionid", "")
-    if not session_id:
-        # `input` and `lastAppResponse` are private: nothing of the body is kept.
+    session_id = form.get("sessionid", "").strip()
+    if not session_id or "\x00" in session_id:
+        # `input` holds the PIN and `lastAppResponse` what was looked up: the body is not kept.
         return Intake(unreadable=(Unreadable("no `sessionId` in the end notice", b""),))
-    return Intake(dialogue_ends=(DialogueEnd(session_id, sender=named.get("phonenumber") or None),))
+    sender = form.get("phonenumber", "").strip() or None
+    return Intake(dialogue_ends=(DialogueEnd(session_id, sender),))
 
 
 def _moment(said: str) -> datetime | None:

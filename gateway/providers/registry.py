@@ -14,6 +14,6 @@ def providers(settings: Settings) -> Mapping[str, Provider]:
     made: tuple[Provider, ...] = (
         AfricasTalking(settings.africastalking),
         Loopback(),
-        UssdJson(),
+        UssdJson(settings.ussd_code),
     )
     return {provider.name: provider for provider in made}

@@ -7,13 +7,16 @@
 - `event`: `begin`, `input`, `end` or `timeout`;
 - `input`: what was keyed last, a text or a whole number; at `begin` the dialled string, such as
   `*384*22345*1#`, or nothing;
-- `service_code`: what of the dialled string is the code; what follows it are inputs.
+- `service_code`: what of the dialled string is the code, else ours; what follows it are inputs.
 
-The answer is `{"session_id", "msisdn", "text", "close"}`. Anything else in the request is ignored.
+The answer is `{"session_id", "msisdn", "text", "close"}`, with the first two as they were given.
+Anything else in the request is ignored.
 See docs/providers/ussdjson.md.
 """
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
@@ -40,12 +43,23 @@ class _Odd(Exception):
     """A request that makes no sense; says why, and quotes nothing."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Press(KeyPress):
+    """A key press that remembers what its answer must repeat."""
+
+    given: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
 class UssdJson:
     """The adapter; it carries dialogues alone."""
 
     name = "ussdjson"
     can_send = False
     claims_at_once = 1
+
+    def __init__(self, service_code: str = "") -> None:
+        """Take the code that officers dial, for bridges that do not say which it was."""
+        self._service_code = service_code
 
     def receive(self, request: InboundRequest) -> Intake:
         """Read one event of a session."""
@@ -54,17 +68,19 @@ class UssdJson:
         if request.method != "POST":
             raise WrongMethod(request.method)
         try:
-            return _read(request.body)
+            return _read(request.body, self._service_code)
         except _Odd as odd:
             # What was keyed may be a PIN, so nothing of the body is kept.
             return Intake(unreadable=(Unreadable(str(odd), b""),), awaits_screen=True)
 
     def show(self, screen: Screen, press: KeyPress | None) -> Answer:
         """Write a screen as an object."""
-        said = {"text": screen.text, "close": screen.ends}
-        if press is not None:
-            said = {"session_id": press.session_id, "msisdn": press.sender, **said}
-        return _answer(said)
+        said: dict[str, Any] = {}
+        if isinstance(press, _Press):
+            said.update(press.given)
+        elif press is not None:
+            said.update(session_id=press.session_id, msisdn=press.sender)
+        return _answer({**said, "text": screen.text, "close": screen.ends})
 
     def send(self, message: OutboundSms) -> str | None:  # noqa: ARG002
         """Send nothing: there is no SMS here."""
@@ -77,38 +93,37 @@ def _answer(said: dict[str, Any]) -> Answer:
     return Answer(HTTPStatus.OK, json.dumps(said, ensure_ascii=False), _JSON)
 
 
-def _read(body: bytes) -> Intake:
+def _read(body: bytes, our_code: str) -> Intake:
     try:
-        given = json.loads(body.decode("utf-8-sig"))
+        given = json.loads(body.decode())
     # RecursionError: nested too deep to be read; ValueError: no UTF-8, no JSON, a huge number.
     except (ValueError, RecursionError):
         raise _Odd("not JSON in UTF-8") from None
     if not isinstance(given, dict):
         raise _Odd("no JSON object")
-    sender = _text(given, "msisdn")
+    sender = _with_plus(_text(given, "msisdn"))
     if not sender:
         raise _Odd("no `msisdn`")
     session_id = _text(given, "session_id") or sender
     event = _text(given, "event")
     if event in _ENDS:
-        ended = DialogueEnd(session_id, _with_plus(sender))
-        return Intake(dialogue_ends=(ended,), answer=_answer({"close": True}))
+        return Intake(
+            dialogue_ends=(DialogueEnd(session_id, sender),), answer=_answer({"close": True})
+        )
     if event not in {"begin", "input"}:
         raise _Odd("`event` is none of begin, input, end, timeout")
     code, keyed = _text(given, "service_code"), _text(given, "input")
     begins = event == "begin"
-    return Intake(
-        key_presses=(
-            KeyPress(
-                session_id=session_id,
-                sender=_with_plus(sender),
-                service_code=code,
-                relayed=_after_code(keyed, code) if begins else keyed,
-                is_cumulative=False,
-                begins=begins,
-            ),
-        )
+    press = _Press(
+        session_id=session_id,
+        sender=sender,
+        service_code=code,
+        relayed=_after_code(keyed, code or our_code) if begins else keyed,
+        is_cumulative=False,
+        begins=begins,
+        given={name: given.get(name) for name in ("session_id", "msisdn")},
     )
+    return Intake(key_presses=(press,))
 
 
 def _text(given: dict[str, Any], name: str) -> str:
@@ -117,12 +132,12 @@ def _text(given: dict[str, Any], name: str) -> str:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise _Odd(f"`{name}` is neither a text nor a whole number")
-    try:
-        text = str(value)
-    except ValueError:  # an integer with thousands of digits
-        raise _Odd(f"`{name}` is too long") from None
+    text = str(value)
     if len(text) > _LONGEST:
         raise _Odd(f"`{name}` is too long")
+    # JSON can spell NUL and half of a surrogate pair, which neither database nor answer holds.
+    if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise _Odd(f"`{name}` has a character that is none")
     return text.strip()
 
 
@@ -132,8 +147,8 @@ def _with_plus(number: str) -> str:
 
 def _after_code(dialled: str, code: str) -> str:
     """Give what was dialled after the service code: inputs, joined by stars."""
-    dialled = dialled.removesuffix("#")
-    prefix = code.removesuffix("#")
-    if prefix and dialled.startswith(f"{prefix}*"):
-        return dialled[len(prefix) + 1 :]
-    return "" if dialled.startswith("*") else dialled
+    bare, prefix = dialled.removeprefix("*").removesuffix("#"), code.strip("*#")
+    if prefix and f"{bare}*".startswith(f"{prefix}*"):
+        return bare[len(prefix) + 1 :]
+    # Another code: its digits are no input. Without star and hash it is off already.
+    return "" if dialled.startswith("*") or dialled.endswith("#") else dialled

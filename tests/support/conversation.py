@@ -1,22 +1,10 @@
-"""Conversations as tests: who texts what, who hears what, in order, with a clock, and silence.
+"""Conversations as tests: a file of gateway.simulator.script on its way through the real gateway.
 
-A file is a list of lines:
-
-    # a comment
-    [kades.oinlasi = +6281237000111, 53.02.02.2008]   a phone, and the villages it reports for
-    [now = 2026-11-25 10:10 WITA]                     the time; then it goes on by itself
-    [+30 menit] or [+25 jam]                          let time pass
-    [written 2026-11-24 20:15 WITA]                   the next text is that old, and arrives now
-    kades.oinlasi > wna 2 aus wisata                  a text arrives
-    kades.oinlasi < Terima kasih, … No <a>: …         what that phone hears next; <a> is a number,
-                                                      the same one wherever <a> stands again
-    [report <a> is received]                          the state of a report, or its urgency
-    [draft]                                           one more draft than at the last such line
-    [nobody hears anything more]                      silence: also checked at the end of each file
-
-Every reply must be read: one that no line expects fails the test, as does a wrong order.
+Every reply and every screen must be read: one that no line expects fails the test, as does a wrong
+order. USSD goes by either dialect, and the same file must come to the same.
 """
 
+import json
 import re
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
@@ -24,28 +12,25 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
-from zoneinfo import ZoneInfo
+from typing import Literal
 
 import sqlalchemy as sa
 from flask.testing import FlaskClient
-from support.office_work import do_all_work, register
+from support.office_work import appoint, dismiss, do_all_work, register
 
 from gateway.app import create_app
+from gateway.simulator import script
 from gateway.wiring import Wiring
 from models.outbox import OutboundMessage
 from models.people import Phone
 from models.report import Report
 from models.states import ReportState
+from parsers import segments
 
-WITA = ZoneInfo("Asia/Makassar")
-_SETUP = re.compile(r"\[([\w.]+) = (\+?\w+)(?:, (.*))?\]")
-_NOW = re.compile(r"\[now = (\d{4}-\d\d-\d\d \d\d:\d\d) WITA\]")
-_WRITTEN = re.compile(r"\[written (\d{4}-\d\d-\d\d \d\d:\d\d) WITA\]")
-_LATER = re.compile(r"\[\+(\d+) (detik|menit|jam|hari)\]")
-_REPORT = re.compile(r"\[report <(\w+)> is (\w+)\]")
-_SAYS = re.compile(r"([\w.]+) > (.*)")
-_HEARS = re.compile(r"([\w.]+) < (.*)")
-_UNITS = {"detik": "seconds", "menit": "minutes", "jam": "hours", "hari": "days"}
+Dialect = Literal["africastalking", "ussdjson"]
+_CODE = re.compile(r"(\*\d+\*\d+)(?:\*(.*))?#")
+_LONGEST_SCREEN = 160
+_READS = timedelta(seconds=5)
 
 
 class Mismatch(AssertionError):
@@ -53,15 +38,28 @@ class Mismatch(AssertionError):
 
 
 @dataclass
+class Session:
+    """A phone's USSD session as its operator keeps it."""
+
+    id: str
+    code: str
+    inputs: list[str]
+    last: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
 class Conversation:
-    """One file on its way through the real webhook, inbox, handling and outbox."""
+    """One file on its way through the real webhooks, inbox, handling and outbox."""
 
     office: Wiring
     set_clock: Callable[[datetime], None]
+    dialect: Dialect = "africastalking"
     now: datetime = datetime(2026, 11, 25, 2, 10, tzinfo=UTC)
     numbers: dict[str, str] = field(default_factory=dict)
     phones: dict[str, str] = field(default_factory=dict)
     heard: dict[str, deque[str]] = field(default_factory=lambda: defaultdict(deque))
+    screens: dict[str, deque[tuple[str, bool]]] = field(default_factory=lambda: defaultdict(deque))
+    sessions: dict[str, Session] = field(default_factory=dict)
     drafts: int = 0
     written: datetime | None = None
     _seen: int = 0
@@ -71,44 +69,145 @@ class Conversation:
         """Play a whole file."""
         client = create_app(self.office).test_client()
         self.set_clock(self.now)
-        for line_number, raw in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-            line = raw.strip()
-            if not line or line.startswith("#"):
-                continue
+        text = path.read_text(encoding="utf-8")
+        for line in script.parse(text):
             try:
                 self._do(line, client)
             except Mismatch as error:
-                raise Mismatch(f"{path.name}:{line_number}: {line}\n  {error}") from None
+                written = text.splitlines()[line.number - 1].strip()
+                raise Mismatch(f"{path.name}:{line.number}: {written}\n  {error}") from None
         self._silence()
 
-    def _do(self, line: str, client: FlaskClient) -> None:
-        if line == "[nobody hears anything more]":
-            self._silence()
-        elif line == "[draft]":
-            self._one_more_draft()
-        elif found := _NOW.fullmatch(line):
-            self.now = _moment(found[1])
-            self._pass_time()
-        elif found := _WRITTEN.fullmatch(line):
-            self.written = _moment(found[1])
-        elif found := _LATER.fullmatch(line):
-            self.now += timedelta(**{_UNITS[found[2]]: int(found[1])})
-            self._pass_time()
-        elif found := _REPORT.fullmatch(line):
-            self._state(found[1], found[2])
-        elif found := _SETUP.fullmatch(line):
-            self.phones[found[1]] = found[2]
-            register(self.office, found[2], [one for one in (found[3] or "").split(", ") if one])
-        elif found := _SAYS.fullmatch(line):
-            self._say(client, found[1], found[2])
-        elif found := _HEARS.fullmatch(line):
-            self._hear(found[1], found[2])
+    def _do(self, line: script.Line, client: FlaskClient) -> None:  # noqa: C901, PLR0912
+        match line:
+            case script.Silence():
+                self._silence()
+            case script.OneMoreDraft():
+                self._one_more_draft()
+            case script.Now(moment=moment):
+                self.now = moment
+                self._pass_time()
+            case script.Written(moment=moment):
+                self.written = moment
+            case script.Later(amount=amount):
+                self.now += amount
+                self._pass_time()
+            case script.IsState(report=name, state=state):
+                self._state(name, state)
+            case script.Reporter(who=who, sender=sender, villages=villages):
+                self.phones[who] = sender
+                register(self.office, sender, villages)
+            case script.Appointed(who=who, sender=sender):
+                self.phones[who] = sender
+                appoint(self.office, sender, line.institution, line.area, line.role, line.pin)
+            case script.Removed(who=who):
+                dismiss(self.office, self.phones[who])
+            case script.Says(who=who, text=text):
+                self._say(client, who, text)
+            case script.Hears(who=who, text=text):
+                self._hear(who, text)
+            case script.Dials(who=who, code=code):
+                self._dial(client, who, code)
+            case script.Keys(who=who, key=key):
+                session = self.sessions[who]
+                session.inputs.append(self._filled(key))
+                self._post(client, who, session, "input")
+            case script.Again(who=who):
+                self._send(client, who, self.sessions[who].last)
+            case script.HangsUp(who=who):
+                self._hang_up(client, who)
+            case script.Drops(who=who):
+                del self.sessions[who]
+            case script.Sees(who=who, text=text, ends=ends):
+                self._see(who, text, ends=ends)
+
+    # --- USSD ------------------------------------------------------------------------------------
+
+    def _dial(self, client: FlaskClient, who: str, dialled: str) -> None:
+        found = _CODE.fullmatch(dialled)
+        if found is None:
+            raise Mismatch("a code looks like *384*22345#, perhaps with a path")
+        path = found[2].split("*") if found[2] else []
+        session = Session(f"session-{next(self._ids)}", f"{found[1]}#", path)
+        self.sessions[who] = session
+        self._post(client, who, session, "begin", dialled)
+
+    def _post(
+        self, client: FlaskClient, who: str, session: Session, event: str, dialled: str = ""
+    ) -> None:
+        phone = self.phones[who]
+        if self.dialect == "africastalking":
+            body = {
+                "sessionId": session.id,
+                "phoneNumber": phone,
+                "networkCode": "99999",
+                "serviceCode": session.code,
+                "text": "*".join(session.inputs),
+            }
         else:
-            raise Mismatch("this line means nothing here")
+            body = {
+                "session_id": session.id,
+                "msisdn": phone.removeprefix("+"),
+                "service_code": session.code,
+                "event": event,
+                "input": dialled or session.inputs[-1],
+            }
+        session.last = body
+        # A person reads a screen before the next key; what comes at once is a request again.
+        self.now += _READS
+        self.set_clock(self.now)
+        self._send(client, who, body)
+
+    def _send(self, client: FlaskClient, who: str, body: dict[str, str]) -> None:
+        secret = self.office.settings.webhook_secrets[0]
+        url = f"/webhooks/{self.dialect}/{secret}/ussd"
+        given = {"data": body} if self.dialect == "africastalking" else {"json": body}
+        answer = client.post(url, **given)
+        if answer.status_code != 200:
+            raise Mismatch(f"the webhook answered {answer.status_code}")
+        if self.dialect == "africastalking":
+            verb, _, text = answer.text.partition(" ")
+            ends = verb == "END"
+            if verb not in {"CON", "END"} or len(answer.text) > _LONGEST_SCREEN:
+                raise Mismatch(f"no screen of this dialect: {answer.text!r}")
+        else:
+            said = json.loads(answer.text)
+            text, ends = said["text"], said["close"]
+        if "\r" in text or text != text.strip() or not segments.is_plain_gsm7(text):
+            raise Mismatch(f"not plain: {text!r}")
+        self.screens[self.phones[who]].append((text, ends))
+        self._work()
+
+    def _hang_up(self, client: FlaskClient, who: str) -> None:
+        session = self.sessions.pop(who)
+        secret = self.office.settings.webhook_secrets[0]
+        base = f"/webhooks/{self.dialect}/{secret}/ussd"
+        if self.dialect == "africastalking":
+            notice = {**session.last, "status": "Incomplete", "input": session.last["text"]}
+            answer = client.post(f"{base}/end", data=notice)
+        else:
+            answer = client.post(base, json={**session.last, "event": "end", "input": None})
+        if answer.status_code != 200:
+            raise Mismatch(f"the webhook answered {answer.status_code}")
+
+    def _see(self, who: str, expected: str, *, ends: bool) -> None:
+        waiting = self.screens[self.phones[who]]
+        if not waiting:
+            raise Mismatch("nothing was shown")
+        text, did_end = waiting.popleft()
+        shown = text.replace("\n", " | ")
+        if did_end != ends:
+            raise Mismatch(f"the session {'ended' if did_end else 'goes on'} with: {shown}")
+        self._match(expected, text, f"seen: {shown}")
+
+    # --- SMS -------------------------------------------------------------------------------------
 
     def _pass_time(self) -> None:
         self.set_clock(self.now)
         self._work()
+
+    def _filled(self, text: str) -> str:
+        return re.sub(r"<(\w+)>", lambda it: self.numbers[it[1]], text)
 
     def _say(self, client: FlaskClient, who: str, text: str) -> None:
         form = {
@@ -116,7 +215,7 @@ class Conversation:
             "to": "22345",
             "id": f"conversation-{next(self._ids)}",
             "date": (self.written or self.now).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S"),
-            "text": re.sub(r"<(\w+)>", lambda it: self.numbers[it[1]], text).replace("\\n", "\n"),
+            "text": self._filled(text),
         }
         secret = self.office.settings.webhook_secrets[0]
         answer = client.post(f"/webhooks/africastalking/{secret}/sms", data=form)
@@ -146,12 +245,15 @@ class Conversation:
         if not waiting:
             raise Mismatch("nothing was heard")
         text = waiting.popleft()
+        self._match(expected, text, f"heard: {text}")
+
+    def _match(self, expected: str, text: str, otherwise: str) -> None:
         pattern = ""
         for place, part in enumerate(re.split(r"<(\w+)>", expected)):
             pattern += self._number(part, pattern) if place % 2 else re.escape(part)
         found = re.fullmatch(pattern, text)
         if found is None:
-            raise Mismatch(f"heard: {text}")
+            raise Mismatch(otherwise)
         self.numbers |= found.groupdict()
 
     def _number(self, name: str, before: str) -> str:
@@ -159,12 +261,15 @@ class Conversation:
         if name in self.numbers:
             return self.numbers[name]
         group = f"(?P<{name}>"
-        return f"(?P={name})" if group in before else rf"{group}\d{{6,8}})"
+        return f"(?P={name})" if group in before else rf"{group}\d{{4,8}})"
 
     def _silence(self) -> None:
         left = [text for waiting in self.heard.values() for text in waiting]
         if left:
             raise Mismatch("not expected, but heard: " + " | ".join(left))
+        shown = [text for waiting in self.screens.values() for text, _ in waiting]
+        if shown:
+            raise Mismatch("not expected, but shown: " + " | ".join(shown))
 
     def _state(self, name: str, state: str) -> None:
         with self.office.database.reading() as session:
@@ -184,7 +289,3 @@ class Conversation:
         if found != self.drafts + 1:
             raise Mismatch(f"there are {found} drafts, and there were {self.drafts}")
         self.drafts = found
-
-
-def _moment(said: str) -> datetime:
-    return datetime.strptime(said, "%Y-%m-%d %H:%M").replace(tzinfo=WITA)

@@ -6,9 +6,11 @@ import sqlalchemy as sa
 
 from gateway import clock
 from gateway.messaging import sending
+from gateway.officers import register as officers
 from gateway.reporting import draining
 from gateway.roster.villages import ensure_shipped
 from gateway.wiring import Wiring
+from models.officers import OfficerRole
 from models.people import Reporter, Village
 from parsers import msisdn
 
@@ -37,3 +39,30 @@ def register(office: Wiring, number: str, villages: Iterable[str], name: str = "
                     since=clock.now(),
                 )
             )
+
+
+def appoint(  # as a line of a conversation says it
+    office: Wiring, number: str, institution: str, area: str, role: str = "member", pin: str = ""
+) -> None:
+    """Make the owner of a phone an officer, with a PIN if one is given."""
+    pins = office.switchboard.pins
+    pin_hash = pins.make_hash(pin) if pin else None
+    with office.database.writing() as session:
+        ensure_shipped(session)
+        entry = officers.read_entry(
+            office.switchboard.institutions,
+            phone=number,
+            name=f"Petugas {institution}",
+            institution=institution,
+            area=area,
+            role=OfficerRole(role),
+        )
+        officer = officers.add(session, office.directory, office.audit, entry, actor="test")
+        if pin_hash is not None:
+            pins.set_pin(session, officer, pin_hash)
+
+
+def dismiss(office: Wiring, number: str) -> None:
+    """Take an officer off."""
+    with office.database.writing() as session:
+        assert officers.remove(session, office.directory, office.audit, number, actor="test")

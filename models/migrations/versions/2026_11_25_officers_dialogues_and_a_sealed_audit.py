@@ -24,10 +24,14 @@ _ONLY_ADDED = {
         for verb in ("UPDATE", "DELETE")
     ],
     "postgresql": [
-        "CREATE FUNCTION refuse_audit_change() RETURNS trigger LANGUAGE plpgsql AS $$"
-        " BEGIN RAISE EXCEPTION 'audit entries are only ever added'; END $$",
-        "CREATE TRIGGER audit_only_added BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_entries"
-        " FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change()",
+        (
+            "CREATE FUNCTION refuse_audit_change() RETURNS trigger LANGUAGE plpgsql AS $$"
+            " BEGIN RAISE EXCEPTION 'audit entries are only ever added'; END $$"
+        ),
+        (
+            "CREATE TRIGGER audit_only_added BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_entries"
+            " FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change()"
+        ),
     ],
 }
 _NO_MORE = {
