@@ -86,7 +86,7 @@ class DialogueRow(Numbered, Base):
 
     channel: Mapped[str]
     session_key: Mapped[str]
-    """The provider's session id, or `sms`."""
+    """A keyed hash of the provider's session id, or `sms`."""
     phone_id: Mapped[int] = mapped_column(BigId, sa.ForeignKey("phones.id"))
     officer_id: Mapped[int] = mapped_column(BigId, sa.ForeignKey("officers.id"))
     heard_length: Mapped[int]

@@ -19,8 +19,6 @@ from gateway.supervisor import AlreadyRunning, Child, Supervisor
 
 _REDIS_WITHIN = 10
 _READY_WITHIN = 30
-#: Oinlasi in Mollo Selatan, the village of the printed example.
-_EXAMPLE_VILLAGE = "53.02.02.2008"
 
 
 @click.command()
@@ -99,7 +97,7 @@ def _prepare_database(*, with_demo: bool) -> None:
     pin_hash = office().switchboard.pins.make_hash(demo.DEMO_PIN) if is_due else ""
     with office().database.writing() as session:
         if is_due:
-            demo.load_demo(session, office().directory, office().audit, shared.settings(), pin_hash)
+            demo.load_demo(session, office().directory, shared.settings(), pin_hash)
         try:
             demo.refuse_outside_world(session, shared.settings())
         except demo.DemoPeopleError as error:
@@ -130,7 +128,7 @@ def _welcome(url: str) -> str:
     data_dir_given = "TIMPORA_DATA_DIR" in os.environ
     secret = shared.settings().webhook_secrets[0]
     with office().database.reading() as session:
-        phone = demo.demo_phone(session, _EXAMPLE_VILLAGE)
+        phone = demo.demo_phone(session, demo.EXAMPLE_VILLAGE)
     office().database.dispose()
     lines = [
         "",

@@ -54,7 +54,9 @@ def read(
     """Say what a request brings, and the inputs in it."""
     said = press.relayed
     if before is None or press.begins or (press.is_cumulative and not said):
-        return News.START, _parts(said)
+        # One input out of a session that we do not know means nothing, least of all a PIN.
+        is_whole = press.is_cumulative or press.begins
+        return News.START, _parts(said) if is_whole else ()
     if not press.is_cumulative:
         # The last input alone: a repeated request looks like the same key once more, but for time.
         is_repeat = bool(said) and digest(said) == before.digest and before.age < _TOO_SOON

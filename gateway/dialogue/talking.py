@@ -89,7 +89,7 @@ def end(session: Session, board: Switchboard, channel: str, notice: DialogueEnd)
     """Close the session that a provider says is over; what it was at can be gone on with."""
     ours = sa.select(DialogueRow).where(
         DialogueRow.channel == channel,
-        DialogueRow.session_key == notice.session_id,
+        DialogueRow.session_key == _session_key(board, channel, notice.session_id),
         DialogueRow.closed_at.is_(None),
     )
     if notice.sender is not None:
@@ -105,12 +105,13 @@ def _begin(session: Session, board: Switchboard, channel: str, press: KeyPress) 
     if phone is None or officer is None:
         return Told(neutral(board))
     lock_name(session, f"dialogue:{phone.id}")
-    row = _row(session, channel, press.session_id, phone.id)
+    key = _session_key(board, channel, press.session_id)
+    row = _row(session, channel, key, phone.id)
     before = _before(row, officer)
     news, inputs = relayed.read(press, before, board.directory.digest)
     if row is not None and before is None and not press.begins:
         inputs = ()  # what was keyed before the pause, or before the officer was moved, is over
-    talk = _Talk(session, board, officer, phone, row or _new_row(session, channel, press, phone))
+    talk = _Talk(session, board, officer, phone, row or _new_row(session, channel, key, phone))
     talk.note_heard(press, is_start=news is News.START)
     if news is News.START:
         talk.start(machine.START)
@@ -139,8 +140,13 @@ def _before(row: DialogueRow | None, officer: Officer) -> Before | None:
     return Before(row.heard_length, row.heard_hash, tuple(row.place.get("earlier", ())), age)
 
 
-def _new_row(session: Session, channel: str, press: KeyPress, phone: Phone) -> DialogueRow:
-    row = DialogueRow(channel=channel, session_key=press.session_id, phone_id=phone.id)
+def _session_key(board: Switchboard, channel: str, session_id: str) -> str:
+    """Give the key of a session's row: a provider's id may be anything, even the phone's number."""
+    return board.directory.digest("session", channel, session_id)
+
+
+def _new_row(session: Session, channel: str, key: str, phone: Phone) -> DialogueRow:
+    row = DialogueRow(channel=channel, session_key=key, phone_id=phone.id)
     session.add(row)
     return row
 

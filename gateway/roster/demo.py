@@ -31,8 +31,8 @@ _OFFICERS = (
     ("Camat Mollo Selatan", "camat", "53.02.02", OfficerRole.MEMBER),
     ("Admin Timpora", "imigrasi", "53.02", OfficerRole.ADMIN),
 )
-#: Oinlasi in Mollo Selatan; it also has a sekdes.
-_OINLASI = "53.02.02.2008"
+#: Oinlasi in Mollo Selatan, the village of all examples; it also has a sekdes.
+EXAMPLE_VILLAGE = "53.02.02.2008"
 #: Neighbours that share one kader, and so one phone.
 _SHARED = ("53.02.02.2010", "53.02.02.2012")
 
@@ -48,11 +48,12 @@ def is_due(session: Session, settings: Settings) -> bool:
 
 
 def load_demo(
-    session: Session, directory: Directory, audit: Audit, settings: Settings, pin_hash: str
+    session: Session, directory: Directory, settings: Settings, pin_hash: str | None = None
 ) -> None:
     """Put the demo people into the roster, once in a database's life and in development only.
 
-    `pin_hash` is of DEMO_PIN; it takes too long to be made here, in a transaction.
+    `pin_hash` is of DEMO_PIN; it takes too long to be made here, in a transaction. Without it the
+    demo officers have no PIN yet.
     """
     if not settings.is_development:
         return
@@ -62,6 +63,7 @@ def load_demo(
         return
     villages.ensure_shipped(session)
     people.store(session, directory, people.understand(list(_demo_rows())), is_demo=True)
+    audit = Audit(settings.secret_key)
     for place, (name, institution, area, role) in enumerate(_OFFICERS):
         phone = read_sender(f"+{_FIRST_OFFICER + place}")
         entry = register.Entry(phone, name, institution, area, role)
@@ -146,7 +148,7 @@ def _demo_rows() -> Iterator[Row]:
     for code, number in numbers.items():
         yield _row(number, f"Kades {names[code]}", "kades", code)
     sekdes, kader = (f"+{_FIRST_NUMBER + len(numbers) + place}" for place in range(2))
-    yield _row(sekdes, f"Sekdes {names[_OINLASI]}", "sekdes", _OINLASI)
+    yield _row(sekdes, f"Sekdes {names[EXAMPLE_VILLAGE]}", "sekdes", EXAMPLE_VILLAGE)
     both = " dan ".join(names[code] for code in _SHARED)
     for code in _SHARED:
         yield _row(kader, f"Kader {both}", "kader", code)

@@ -15,21 +15,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.africastalking_server import API_KEY, SEND_PATH, AfricasTalkingServer
 from support.provider_contract import (
+    FORM_PIECES,
     MESSAGE,
     SEND_ERRORS,
     DeliveryCase,
     IdGiven,
     InboundCase,
-    ProviderContract,
     Reached,
     SeenRequest,
     SendingCase,
+    UssdContract,
 )
 from support.raw_server import RawServer, body_of, http_answer, lasting_at_most
 from support.waiting import free_port
 
 from gateway.providers.africastalking import AfricasTalking
 from gateway.providers.base import (
+    Answer,
+    DialogueEnd,
     InboundRequest,
     InboundSms,
     Intake,
@@ -37,6 +40,7 @@ from gateway.providers.base import (
     OutboundSms,
     PolledProvider,
     ReportedDelivery,
+    Screen,
     SendDeferred,
     SendRefused,
     SendUnconfirmed,
@@ -44,6 +48,7 @@ from gateway.providers.base import (
 )
 from gateway.settings import AfricasTalkingSettings
 from models.states import MessageStatus
+from parsers import msisdn
 
 FORM = "application/x-www-form-urlencoded"
 LATIN = f"{FORM}; charset=iso-8859-1"
@@ -88,11 +93,32 @@ def odd(label: str, body: str | bytes, text: str, content_type: str = FORM) -> I
     return sms(label, body, content_type, text=text, flags=("odd_encoding",))
 
 
-def unreadable(
-    label: str, request: InboundRequest, reason: str, *, keeps: bool = True
+def unreadable(label: str, request: InboundRequest, reason: str) -> InboundCase:
+    return InboundCase(label, request, Intake(unreadable=(Unreadable(reason, request.body),)))
+
+
+def unkeyed(label: str, body: str | bytes, reason: str) -> InboundCase:
+    """Write a case of keys that cannot be read: a PIN may be among them, so that none are kept."""
+    item = Unreadable(reason, b"")
+    return InboundCase(label, post("ussd", body), Intake(unreadable=(item,), awaits_screen=True))
+
+
+def ended(
+    label: str,
+    body: str,
+    query: bytes = b"",
+    session_id: str = "ATUid_1",
+    sender: str | None = PHONE,
 ) -> InboundCase:
-    item = Unreadable(reason, request.body if keeps else b"")
-    return InboundCase(label, request, Intake(unreadable=(item,)))
+    notice = DialogueEnd(session_id, sender)
+    request = post("ussd/end", body, query=query)
+    return InboundCase(label, request, Intake(dialogue_ends=(notice,)))
+
+
+def unended(label: str, body: str | bytes, query: bytes = b"") -> InboundCase:
+    """Write a case of an end of nothing; it tells what a PIN was and what the last screen said."""
+    item = Unreadable("no `sessionId` in the end notice", b"")
+    return InboundCase(label, post("ussd/end", body, query=query), Intake(unreadable=(item,)))
 
 
 DATES = [
@@ -147,12 +173,89 @@ def from_sender(label: str, sent: str, sender: str) -> InboundCase:
     return sms(label, f"from={sent}&text=NIHIL", sender=sender, text="NIHIL")
 
 
-def pressed(label: str, body: str, relayed: str, service_code: str = "*384*1234#") -> InboundCase:
-    press = KeyPress("ATUid_1", PHONE, service_code, relayed, is_cumulative=True)
+def pressed(
+    label: str,
+    body: str | bytes,
+    relayed: str,
+    service_code: str = "*384*1234#",
+    sender: str = PHONE,
+) -> InboundCase:
+    press = KeyPress("ATUid_1", sender, service_code, relayed, is_cumulative=True)
     return InboundCase(label, post("ussd", body), Intake(key_presses=(press,)))
 
 
 DIAL = "sessionId=ATUid_1&phoneNumber=%2B6281200000123&serviceCode=%2A384%2A1234%23"
+DIAL_OF = "sessionId=ATUid_1&serviceCode=%2A384%2A1234%23&text=&phoneNumber="
+TOO_LONG = "`text` or `sessionId` is too long"
+
+DIALOGUES = [
+    pressed("the first request of a dialogue", f"{DIAL}&networkCode=99999&text=", ""),
+    pressed("all keys of a dialogue so far", f"{DIAL}&text=1%2A2", "1*2"),
+    pressed("raw stars", f"{DIAL}&text=1*2", "1*2"),
+    pressed("an empty key", f"{DIAL}&text=1%2A%2A2", "1**2"),
+    pressed("stars for an answer", f"{DIAL}&text=1*2*****", "1*2*****"),
+    pressed("blanks around a key, which are left to the menus", f"{DIAL}&text=+1+", " 1 "),
+    pressed("a name with a letter of its own", f"{DIAL}&text=1*caf%C3%A9", "1*café"),
+    pressed("a key in Latin-1", DIAL.encode() + b"&text=1*caf\xe9", "1*café"),
+    pressed("no text and no service code", DIAL.partition("&serviceCode")[0], "", ""),
+    pressed(
+        "a dialogue field that comes twice: the first", f"{DIAL}&text=1&text=2&sessionId=B", "1"
+    ),
+    pressed("fields that nobody knows", f"{DIAL}&text=1&=x&&hops=3&at-ussd=", "1"),
+    pressed("blanks around a session", DIAL.replace("ATUid_1", "+ATUid_1+"), ""),
+    pressed("as many keys as are read", f"{DIAL}&text={'1*' * 1000}", "1*" * 1000),
+    pressed("a caller with a raw plus", f"{DIAL_OF}+6281200000123", "", sender=PHONE[1:]),
+    pressed("a caller without a plus", f"{DIAL_OF}6281200000123", "", sender=PHONE[1:]),
+    pressed("a caller with a nought", f"{DIAL_OF}081200000123", "", sender="081200000123"),
+    unkeyed("keys of no dialogue", f"phoneNumber={PHONE[1:]}&text=1%2A123456", NO_DIALOGUE),
+    unkeyed("keys of an empty dialogue", f"{DIAL[:10]}&phoneNumber=6&text=1", NO_DIALOGUE),
+    unkeyed("keys of nobody", "sessionId=A&text=1%2A123456", NO_DIALOGUE),
+    unkeyed("keys of a blank number", "sessionId=A&phoneNumber=+&text=1", NO_DIALOGUE),
+    unkeyed("more keys than anybody presses", f"{DIAL}&text={'1*' * 1000}1", TOO_LONG),
+    unkeyed("a session longer than any", f"phoneNumber=6&sessionId={'A' * 201}", TOO_LONG),
+    unkeyed(
+        "a session with NUL, which PostgreSQL has not",
+        "phoneNumber=6&sessionId=A%00&text=123456",
+        "a `sessionId` that no database keeps",
+    ),
+    unkeyed("keys in JSON", '{"sessionId": "A", "phoneNumber": "6", "text": "1"}', NO_DIALOGUE),
+]
+
+END = (
+    "date=2026-03-01+06%3A04%3A45&sessionId=ATUid_1&serviceCode=%2A384%2A1234%23&networkCode=99999"
+    "&phoneNumber=%2B6281200000123&status=Success&cost=KES+0.10&durationInMillis=6000&hopsCount=3"
+    "&input=1%2A123456&lastAppResponse=END+Terima+kasih"
+)
+OF_ODD = b"clean=cleann&error=523&SessionID=S1&=&=&en="
+
+ENDS = [
+    ended("the end of a dialogue, with every field", END),
+    ended("the end of a dialogue that broke off", f"{DIAL}&status=Incomplete&errorMessage=x"),
+    ended("an end with nothing but the session", "sessionId=ATUid_1", sender=None),
+    ended("an end in the query", "", DIAL.encode()),
+    ended(
+        "an end half in the form, half in the query",
+        "sessionId=ATUid_1",
+        b"phonenumber=%2B6281200000123",
+    ),
+    ended("an end in the form and in the query: the form", DIAL, b"sessionId=B&phoneNumber=7"),
+    ended("an end with odd parameters in the query", "", OF_ODD, "S1", None),
+    ended("an end with odd parameters in the form", OF_ODD.decode(), b"", "S1", None),
+    ended("an end with names in capitals", DIAL.upper().replace("ATUID", "ATUid")),
+    ended("an end with names in small letters", DIAL.lower().replace("atuid", "ATUid")),
+    ended("an end with blanks around its names", "+sessionId+=+ATUid_1+", sender=None),
+    ended("an end whose session is empty before it is told", f"sessionId=&SESSIONID=+&{DIAL}"),
+    ended("an end whose session the form has empty", "sessionId=&phoneNumber=", DIAL.encode()),
+    ended("an end that tells the session twice: the first", f"{DIAL}&SessionID=B"),
+    ended("an end of nobody", "sessionId=ATUid_1&phoneNumber=+", sender=None),
+    ended("an end with bytes that are nothing", f"{DIAL}&lastAppResponse=%FF%00%E9&%=%"),
+    unended("an end without a word", b""),
+    unended("an end of no session", END.replace("sessionId", "session")),
+    unended("an end of an empty session", "sessionId=+&input=1%2A123456", b"SessionID="),
+    unended("an end of a session with NUL", "sessionId=A%00&input=1%2A123456"),
+    unended("an end in JSON", '{"sessionId": "ATUid_1", "input": "123456"}'),
+    unended("an end in bytes", b"\xff\x00\xfe"),
+]
 
 INBOUND = [
     sms(
@@ -196,22 +299,8 @@ INBOUND = [
     unreadable("an empty body", post("sms", b""), NO_SENDER),
     unreadable("JSON", post("sms", '{"from": "+62812"}', "application/json"), NO_SENDER),
     unreadable("bytes", post("sms", b"\xff\x00\xfe"), NO_SENDER),
-    pressed("the first request of a dialogue", f"{DIAL}&networkCode=99999&text=", ""),
-    pressed("all keys of a dialogue so far", f"{DIAL}&text=1%2A2", "1*2"),
-    pressed("an empty key", f"{DIAL}&text=1%2A%2A2", "1**2"),
-    pressed("no text and no service code", DIAL.partition("&serviceCode")[0], "", ""),
-    # A PIN may be among the keys, so that nothing of such a body is kept.
-    unreadable(
-        "keys of no dialogue",
-        post("ussd", "phoneNumber=%2B6281200000123&text=1%2A123456"),
-        NO_DIALOGUE,
-        keeps=False,
-    ),
-    unreadable(
-        "keys of nobody", post("ussd", "sessionId=A&text=1%2A123456"), NO_DIALOGUE, keeps=False
-    ),
-    InboundCase("the end of a dialogue", post("ussd/end", f"{DIAL}&status=Success"), Intake()),
-    InboundCase("an end without a word", post("ussd/end", b""), Intake()),
+    *DIALOGUES,
+    *ENDS,
 ]
 
 
@@ -429,13 +518,21 @@ def account(base_url: str | None, sender: str | None = SENDER) -> AfricasTalking
     return AfricasTalkingSettings(USERNAME, API_KEY, sender, base_url)
 
 
-class TestAfricasTalking(ProviderContract):
+class TestAfricasTalking(UssdContract):
     NAME = "africastalking"
     ROUTES: ClassVar[Mapping[str, str]] = dict.fromkeys(("sms", "dlr", "ussd", "ussd/end"), "POST")
     INBOUND: ClassVar = INBOUND
     DELIVERY: ClassVar = DELIVERY
     SENDING: ClassVar = SENDING
     SECRETS: ClassVar = (API_KEY,)
+    PIECES: ClassVar = (
+        *FORM_PIECES,
+        b"sessionId=",
+        b"sessionid=S",
+        b"phoneNumber=",
+        b"phonenumber=6",
+        b"text=1*",
+    )
 
     def adapter(self) -> AfricasTalking:
         return AfricasTalking(None)
@@ -481,6 +578,39 @@ class TestAfricasTalking(ProviderContract):
             "bulkSMSMode": "1",
             "from": SENDER,
         }
+
+    def keyed(self, relayed: str) -> InboundRequest:
+        return post("ussd", f"{DIAL}&text={quote_plus(relayed)}")
+
+    def as_shown(self, answer: Answer) -> tuple[str, bool]:
+        assert answer.content_type == "text/plain; charset=utf-8"
+        word, text = answer.body[:4], answer.body[4:]
+        assert word in {"CON ", "END "}
+        return text, word == "END "
+
+    def test_a_screen_is_the_word_and_the_text(self):
+        adapter = self.adapter()
+
+        assert adapter.show(Screen("1 Ya\n2 Tidak", ends=False), None) == Answer(
+            200, "CON 1 Ya\n2 Tidak", "text/plain; charset=utf-8"
+        )
+        assert adapter.show(Screen("Terima kasih.", ends=True), None) == Answer(
+            200, "END Terima kasih.", "text/plain; charset=utf-8"
+        )
+
+    @pytest.mark.parametrize(
+        "given",
+        ["%2B6281200000123", "+6281200000123", "6281200000123", "081200000123", "%206281200000123"],
+        ids=["an escaped plus", "a raw plus", "no plus", "a nought", "an escaped blank"],
+    )
+    def test_a_number_is_the_same_phone_however_its_plus_comes(self, given: str):
+        (press,) = self.adapter().receive(post("ussd", DIAL_OF + given)).key_presses
+        end = post("ussd/end", f"sessionId=A&phoneNumber={given}")
+        (notice,) = self.adapter().receive(end).dialogue_ends
+
+        assert notice.sender is not None
+        assert msisdn.read_sender(press.sender).number == PHONE
+        assert msisdn.read_sender(notice.sender).number == PHONE
 
     def test_it_sends_only_with_an_account(self):
         assert not AfricasTalking(None).can_send

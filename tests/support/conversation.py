@@ -29,6 +29,7 @@ from parsers import segments
 
 Dialect = Literal["africastalking", "ussdjson"]
 _CODE = re.compile(r"(\*\d+\*\d+)(?:\*(.*))?#")
+_NAME = re.compile(r"<([^\W\d]\w*)>")
 _LONGEST_SCREEN = 160
 _READS = timedelta(seconds=5)
 
@@ -45,6 +46,7 @@ class Session:
     code: str
     inputs: list[str]
     last: dict[str, str] = field(default_factory=dict)
+    shown: tuple[str, bool] = ("", False)
 
 
 @dataclass
@@ -101,7 +103,7 @@ class Conversation:
                 self.phones[who] = sender
                 appoint(self.office, sender, line.institution, line.area, line.role, line.pin)
             case script.Removed(who=who):
-                dismiss(self.office, self.phones[who])
+                dismiss(self.office, self._phone(who))
             case script.Says(who=who, text=text):
                 self._say(client, who, text)
             case script.Hears(who=who, text=text):
@@ -109,14 +111,15 @@ class Conversation:
             case script.Dials(who=who, code=code):
                 self._dial(client, who, code)
             case script.Keys(who=who, key=key):
-                session = self.sessions[who]
+                session = self._session(who)
                 session.inputs.append(self._filled(key))
                 self._post(client, who, session, "input")
             case script.Again(who=who):
-                self._send(client, who, self.sessions[who].last)
+                self._again(client, who)
             case script.HangsUp(who=who):
                 self._hang_up(client, who)
             case script.Drops(who=who):
+                self._session(who)
                 del self.sessions[who]
             case script.Sees(who=who, text=text, ends=ends):
                 self._see(who, text, ends=ends)
@@ -128,6 +131,7 @@ class Conversation:
         if found is None:
             raise Mismatch("a code looks like *384*22345#, perhaps with a path")
         path = found[2].split("*") if found[2] else []
+        self._phone(who)
         session = Session(f"session-{next(self._ids)}", f"{found[1]}#", path)
         self.sessions[who] = session
         self._post(client, who, session, "begin", dialled)
@@ -135,7 +139,7 @@ class Conversation:
     def _post(
         self, client: FlaskClient, who: str, session: Session, event: str, dialled: str = ""
     ) -> None:
-        phone = self.phones[who]
+        phone = self._phone(who)
         if self.dialect == "africastalking":
             body = {
                 "sessionId": session.id,
@@ -156,9 +160,18 @@ class Conversation:
         # A person reads a screen before the next key; what comes at once is a request again.
         self.now += _READS
         self.set_clock(self.now)
-        self._send(client, who, body)
+        self._send(client, who, session)
 
-    def _send(self, client: FlaskClient, who: str, body: dict[str, str]) -> None:
+    def _again(self, client: FlaskClient, who: str) -> None:
+        """Post the last request once more: a provider that got no answer must get the same one."""
+        session = self._session(who)
+        before = session.shown
+        self._send(client, who, session)
+        if session.shown != before:
+            raise Mismatch(f"another screen than before: {session.shown[0]!r}, not {before[0]!r}")
+
+    def _send(self, client: FlaskClient, who: str, session: Session) -> None:
+        body = session.last
         secret = self.office.settings.webhook_secrets[0]
         url = f"/webhooks/{self.dialect}/{secret}/ussd"
         given = {"data": body} if self.dialect == "africastalking" else {"json": body}
@@ -168,30 +181,46 @@ class Conversation:
         if self.dialect == "africastalking":
             verb, _, text = answer.text.partition(" ")
             ends = verb == "END"
-            if verb not in {"CON", "END"} or len(answer.text) > _LONGEST_SCREEN:
+            if verb not in {"CON", "END"}:
                 raise Mismatch(f"no screen of this dialect: {answer.text!r}")
         else:
             said = json.loads(answer.text)
             text, ends = said["text"], said["close"]
         if "\r" in text or text != text.strip() or not segments.is_plain_gsm7(text):
             raise Mismatch(f"not plain: {text!r}")
-        self.screens[self.phones[who]].append((text, ends))
+        if len(f"CON {text}") > _LONGEST_SCREEN:
+            raise Mismatch(f"too long for the smallest screens: {text!r}")
+        session.shown = text, ends
+        self.screens[self._phone(who)].append(session.shown)
         self._work()
 
     def _hang_up(self, client: FlaskClient, who: str) -> None:
-        session = self.sessions.pop(who)
+        session = self._session(who)
+        del self.sessions[who]
         secret = self.office.settings.webhook_secrets[0]
         base = f"/webhooks/{self.dialect}/{secret}/ussd"
         if self.dialect == "africastalking":
-            notice = {**session.last, "status": "Incomplete", "input": session.last["text"]}
+            text, ends = session.shown
+            notice = {
+                "date": self.now.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S"),
+                "sessionId": session.id,
+                "serviceCode": session.code,
+                "networkCode": "99999",
+                "phoneNumber": self._phone(who),
+                "status": "Incomplete",
+                "hopsCount": str(len(session.inputs) + 1),
+                "input": session.last["text"],
+                "lastAppResponse": f"{'END' if ends else 'CON'} {text}",
+            }
             answer = client.post(f"{base}/end", data=notice)
         else:
-            answer = client.post(base, json={**session.last, "event": "end", "input": None})
+            told = {"session_id": session.id, "msisdn": session.last["msisdn"], "event": "end"}
+            answer = client.post(base, json=told)
         if answer.status_code != 200:
             raise Mismatch(f"the webhook answered {answer.status_code}")
 
     def _see(self, who: str, expected: str, *, ends: bool) -> None:
-        waiting = self.screens[self.phones[who]]
+        waiting = self.screens[self._phone(who)]
         if not waiting:
             raise Mismatch("nothing was shown")
         text, did_end = waiting.popleft()
@@ -200,18 +229,33 @@ class Conversation:
             raise Mismatch(f"the session {'ended' if did_end else 'goes on'} with: {shown}")
         self._match(expected, text, f"seen: {shown}")
 
+    def _session(self, who: str) -> Session:
+        if who not in self.sessions:
+            raise Mismatch(f"{who} has no session; {who} dials first")
+        return self.sessions[who]
+
     # --- SMS -------------------------------------------------------------------------------------
 
     def _pass_time(self) -> None:
         self.set_clock(self.now)
         self._work()
 
+    def _phone(self, who: str) -> str:
+        if who not in self.phones:
+            raise Mismatch(f"nobody is called {who}; write [{who} = +62...] above")
+        return self.phones[who]
+
     def _filled(self, text: str) -> str:
-        return re.sub(r"<(\w+)>", lambda it: self.numbers[it[1]], text)
+        return _NAME.sub(lambda it: self._known(it[1]), text)
+
+    def _known(self, name: str) -> str:
+        if name not in self.numbers:
+            raise Mismatch(f"no number was heard or seen that is called <{name}>")
+        return self.numbers[name]
 
     def _say(self, client: FlaskClient, who: str, text: str) -> None:
         form = {
-            "from": self.phones[who],
+            "from": self._phone(who),
             "to": "22345",
             "id": f"conversation-{next(self._ids)}",
             "date": (self.written or self.now).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S"),
@@ -241,7 +285,7 @@ class Conversation:
             self.heard[number].append(text)
 
     def _hear(self, who: str, expected: str) -> None:
-        waiting = self.heard[self.phones[who]]
+        waiting = self.heard[self._phone(who)]
         if not waiting:
             raise Mismatch("nothing was heard")
         text = waiting.popleft()
@@ -249,7 +293,7 @@ class Conversation:
 
     def _match(self, expected: str, text: str, otherwise: str) -> None:
         pattern = ""
-        for place, part in enumerate(re.split(r"<(\w+)>", expected)):
+        for place, part in enumerate(_NAME.split(expected)):
             pattern += self._number(part, pattern) if place % 2 else re.escape(part)
         found = re.fullmatch(pattern, text)
         if found is None:
@@ -274,7 +318,7 @@ class Conversation:
     def _state(self, name: str, state: str) -> None:
         with self.office.database.reading() as session:
             report = session.scalars(
-                sa.select(Report).where(Report.number == self.numbers[name])
+                sa.select(Report).where(Report.number == self._known(name))
             ).one()
         if state not in {report.state.value, report.urgency}:
             raise Mismatch(f"it is {report.state.value} and {report.urgency}")

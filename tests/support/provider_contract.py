@@ -8,7 +8,7 @@ import logging
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 from urllib.parse import quote_plus
 
@@ -18,19 +18,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.providers.base import (
+    SCREEN_LIMIT,
+    Answer,
     InboundRequest,
     Intake,
+    KeyPress,
     NoSuchRoute,
     OutboundSms,
     Provider,
     ReportedDelivery,
+    Screen,
     SendDeferred,
     SendRefused,
     SendUnconfirmed,
+    UssdProvider,
     WrongMethod,
 )
 
 SEND_ERRORS = (SendRefused, SendDeferred, SendUnconfirmed)
+#: Pieces of a form, of which nonsense can be made that looks like one.
+FORM_PIECES = (b"from=", b"&", b"=", b"%", b"%00", b"+", b"date=", b"id=", b";")
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "post", "")
 
 MESSAGE = OutboundSms(7, "+6281290000001", 'Terima kasih, "No 104277" & {salam} 5+5=10%')
@@ -125,6 +132,23 @@ def everything_told(
     told += capfd.readouterr()
 
 
+def plain(intake: Intake) -> Intake:
+    """Give what all the world sees of an intake: an adapter may have its own kind of KeyPress."""
+    names = [one.name for one in fields(KeyPress)]
+    presses = [
+        KeyPress(**{name: getattr(press, name) for name in names}) for press in intake.key_presses
+    ]
+    return replace(intake, key_presses=tuple(presses))
+
+
+def nonsense(pieces: Sequence[bytes]) -> st.SearchStrategy[bytes]:
+    """Make bodies of any bytes, and such as look nearly right."""
+    return (
+        st.lists(st.sampled_from(pieces) | st.binary(max_size=8), max_size=20).map(b"".join)
+        | st.binary()
+    )
+
+
 class ProviderContract:
     """The shared runner."""
 
@@ -136,6 +160,8 @@ class ProviderContract:
     SENDING: ClassVar[Sequence[SendingCase]] = ()
     SECRETS: ClassVar[Sequence[str]] = ()
     """Keys and passwords, which nothing may tell."""
+    PIECES: ClassVar[Sequence[bytes]] = FORM_PIECES
+    """What its requests are made of; bodies of nonsense are put together of these."""
 
     def adapter(self) -> Provider:
         """Make the adapter as it is without an account."""
@@ -163,6 +189,8 @@ class ProviderContract:
     def __init_subclass__(cls) -> None:
         """Leave out the tests that a provider has no rows for."""
         super().__init_subclass__()
+        if not hasattr(cls, "NAME"):
+            return  # not of one provider: those that build on it have the rows
         tests = {"INBOUND": "inbound", "DELIVERY": "delivery", "SENDING": "sending"}
         for table, name in {**tests, "ROUTES": "route"}.items():
             if not getattr(cls, table):
@@ -176,8 +204,11 @@ class ProviderContract:
         assert isinstance(adapter.can_send, bool)
         assert adapter.claims_at_once >= 1
 
+    def test_it_is_held_to_what_its_kind_must_do(self):
+        assert isinstance(self.adapter(), UssdProvider) == isinstance(self, UssdContract)
+
     def test_inbound_is_read_as_in_the_table(self, inbound: InboundCase):
-        assert self.adapter().receive(inbound.request) == inbound.expected
+        assert plain(self.adapter().receive(inbound.request)) == inbound.expected
 
     def test_delivery_is_read_as_in_the_table(self, delivery: DeliveryCase):
         intake = self.adapter().receive(delivery.request)
@@ -258,8 +289,7 @@ class ProviderContract:
         kinds = ["application/x-www-form-urlencoded", "text/plain; charset=", ";charset=iso-8859-1"]
         values = st.sampled_from(kinds) | st.text()
         names = st.sampled_from(["content-type", "content-length", "x"]) | st.text()
-        pieces = st.sampled_from([b"from=", b"&", b"=", b"%", b"%00", b"+", b"date=", b"id=", b";"])
-        bodies = st.lists(pieces | st.binary(max_size=8), max_size=20).map(b"".join)
+        bodies = nonsense(self.PIECES)
 
         # Made here: one test that several classes inherit would be one to Hypothesis, too.
         @settings(max_examples=200, deadline=None)
@@ -270,7 +300,7 @@ class ProviderContract:
                 path=st.sampled_from([*self.ROUTES, "elsewhere"]) | st.text(max_size=8),
                 query=st.binary(max_size=40),
                 headers=st.dictionaries(names, values, max_size=4),
-                body=bodies | st.binary(),
+                body=bodies,
             )
         )
         def read(request: InboundRequest) -> None:
@@ -281,5 +311,162 @@ class ProviderContract:
             assert isinstance(intake, Intake)
             for message in intake.messages:
                 assert message.network_time is None or message.network_time.tzinfo is not None
+
+        read()
+
+
+#: Nobody's PIN. It must not be found in anything that may be kept, logged or shown.
+PIN = "481516"
+SCREENS = (
+    Screen("Maaf, layanan ini belum dibuka untuk nomor ini.", ends=True),
+    Screen("Menu\n1 Laporan\n2 Ringkasan", ends=False),
+    Screen("1", ends=False),
+    Screen("a blank line\n\nin between", ends=False),
+    Screen("END as a word of its own, then CON", ends=False),
+    Screen(' "quoted" \\ & <b> 100% {x} café \U0001f600 ', ends=True),
+    Screen("x" * SCREEN_LIMIT, ends=True),
+)
+RUBBISH = {
+    "nothing": b"",
+    "a blank": b" ",
+    "one NUL": b"\x00",
+    "bytes that are no UTF-8": b"\xff\xfe\xfa",
+    "UTF-16": '{"event": "begin"}'.encode("utf-16"),
+    "a byte order mark": b"\xef\xbb\xbf",
+    "names without values": b"sessionId&phoneNumber&text",
+    "values without names": b"=S1&=%2B6281200000123&=1",
+    "percent signs that escape nothing": b"%&%zz=%&sessionId=%",
+    "half an object": b'{"session_id": "S1", "msisdn": "+6281200000123", ',
+    "an empty object": b"{}",
+    "a list": b"[]",
+    "null": b"null",
+    "a number without end": b"9" * 5000,
+    "an object with a number without end": b'{"msisdn": ' + b"9" * 5000 + b"}",
+    "a list too deep to read": b"[" * 60_000,
+    "an object too deep to read": b'{"a":' * 10_000,
+    "XML": b'<?xml version="1.0"?><ussd><msisdn>6281200000123</msisdn></ussd>',
+    "parts": b'--x\r\nContent-Disposition: form-data; name="sessionId"\r\n\r\nS1\r\n--x--\r\n',
+    "the largest body that is let in": b"1*" * (32 * 1024),
+}
+
+
+class UssdContract(ProviderContract):
+    """What holds beside for an adapter through which USSD dialogues come."""
+
+    USSD: ClassVar[str] = "ussd"
+    """The path of its key presses."""
+
+    def ussd_adapter(self) -> UssdProvider:
+        """Give the adapter as what it must be."""
+        adapter = self.adapter()
+        assert isinstance(adapter, UssdProvider)
+        return adapter
+
+    def keyed(self, relayed: str) -> InboundRequest:
+        """Write a request of a session under way, in which this was keyed."""
+        raise NotImplementedError
+
+    def as_shown(self, answer: Answer) -> tuple[str, bool]:
+        """Read an answer as the provider does: what the phone shows, and whether that is all."""
+        raise NotImplementedError
+
+    def check_screen(self, screen: Screen, press: KeyPress | None) -> None:
+        answer = self.ussd_adapter().show(screen, press)
+
+        # Anything but 200, or a body that is not theirs, and the phone shows an error of theirs.
+        assert answer.status == 200
+        answer.body.encode("utf-8")
+        assert "\r" not in answer.body
+        assert answer.body[0] in "CE{"
+        assert self.as_shown(answer) == (screen.text, screen.ends)
+
+    @pytest.mark.parametrize("is_read", [True, False], ids=["of a key press", "of no key press"])
+    @pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.text[:12].strip())
+    def test_a_screen_is_shown_whole(self, screen: Screen, *, is_read: bool):
+        adapter = self.ussd_adapter()
+        press = adapter.receive(self.keyed("1")).key_presses[0] if is_read else None
+
+        self.check_screen(screen, press)
+
+    def test_a_screen_is_shown_for_a_key_press_that_is_not_its_own(self):
+        press = KeyPress("S1", MESSAGE.to, "*384#", "1", is_cumulative=False)
+
+        self.check_screen(SCREENS[0], press)
+
+    def test_any_screen_is_shown_whole(self):
+        press = self.ussd_adapter().receive(self.keyed("1")).key_presses[0]
+
+        @settings(max_examples=200, deadline=None)
+        @given(text=st.text(st.characters(codec="utf-8")), ends=st.booleans())
+        def show(*, text: str, ends: bool) -> None:
+            try:
+                screen = Screen(text, ends)
+            except ValueError:
+                assert not text or "\r" in text or "\n" in text[0] + text[-1]
+                return
+            self.check_screen(screen, press)
+
+        show()
+
+    def test_what_was_keyed_is_read_and_never_shown(self):
+        intake = self.ussd_adapter().receive(self.keyed(PIN))
+
+        (press,) = intake.key_presses
+        assert press.relayed == PIN
+        for shown in (repr(press), str(press), f"{press}", repr(intake)):
+            assert PIN not in shown
+
+    @pytest.mark.parametrize("body", RUBBISH.values(), ids=RUBBISH)
+    def test_rubbish_gets_a_screen_and_is_not_kept(self, body: bytes):
+        adapter = self.ussd_adapter()
+
+        intake = adapter.receive(InboundRequest("POST", self.USSD, b"", {}, body))
+
+        assert len(intake.unreadable) == 1
+        assert intake.unreadable[0].reason
+        # It may hold a PIN; and a phone waits for a screen all the same.
+        assert intake.unreadable[0].body == b""
+        assert intake == Intake(unreadable=intake.unreadable, awaits_screen=True)
+        self.check_screen(SCREENS[0], None)
+
+    @pytest.mark.parametrize("cut", [1, 2, 5, 20], ids=lambda cut: f"{cut} bytes short")
+    def test_half_a_request_around_a_pin_tells_nothing_of_it(
+        self, cut: int, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    ):
+        whole = self.keyed(f"1*{PIN}")
+        parts = (whole.body[:-cut], whole.body[cut:], whole.body + whole.body)
+        with everything_told(caplog, capfd) as told:
+            for body in parts:
+                told.append(repr(self.adapter().receive(replace(whole, body=body))))
+
+        assert [line for line in told if PIN in line] == []
+
+    def test_any_bytes_are_one_key_press_or_a_request_for_a_screen_or_an_end(self):
+        adapter = self.ussd_adapter()
+
+        @settings(max_examples=300, deadline=None)
+        @given(nonsense(self.PIECES), st.binary(max_size=40), st.sampled_from([*self.ROUTES]))
+        def read(body: bytes, query: bytes, path: str) -> None:
+            request = InboundRequest(self.ROUTES[path], path, query, {}, body)
+            intake = adapter.receive(request)
+            if path == self.USSD:
+                kinds = (intake.key_presses, intake.unreadable, intake.dialogue_ends)
+                assert sum(map(len, kinds)) == 1
+                assert intake.awaits_screen == bool(intake.unreadable)
+            if path.startswith(self.USSD):
+                assert all(one.body == b"" for one in intake.unreadable)
+                assert not intake.messages
+            for press in intake.key_presses:
+                assert press.session_id
+                assert press.sender
+                press.session_id.encode("utf-8")
+                assert "\x00" not in press.session_id
+                answer = adapter.show(SCREENS[1], press)
+                answer.body.encode("utf-8")
+                assert self.as_shown(answer) == (SCREENS[1].text, SCREENS[1].ends)
+            for notice in intake.dialogue_ends:
+                assert notice.session_id
+                assert notice.sender is None or notice.sender
+                assert "\x00" not in notice.session_id
 
         read()
