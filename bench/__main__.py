@@ -10,7 +10,7 @@ import structlog
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from bench import lone_message, pipeline, reading  # they need the path above
+from bench import dialogue, lone_message, pipeline, reading  # they need the path above
 
 
 def main() -> None:
@@ -18,7 +18,12 @@ def main() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {platform.machine()},", end=" ")  # noqa: T201
     print(f"Python {platform.python_version()}")  # noqa: T201
-    for measure in (reading.measure, pipeline.measure, lone_message.measure):
+    for measure in (
+        reading.measure,
+        pipeline.measure,
+        lone_message.measure,
+        dialogue.measure,
+    ):
         for what, figure in measure():
             print(f"{what:<44} {figure:>14}", flush=True)  # noqa: T201
 
