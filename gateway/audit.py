@@ -4,6 +4,8 @@ The database refuses a change (see the migration); whoever gets round that break
 seals, which only the secret key can mend.
 """
 
+from collections.abc import Iterable
+from contextlib import closing
 from datetime import UTC
 
 import sqlalchemy as sa
@@ -47,11 +49,15 @@ class Audit:
         Entries older than seals are passed over. That the newest were cut off shows only by
         comparison with a copy.
         """
-        before = ""
-        is_sealed = False
         rows = session.scalars(
             sa.select(AuditEntry).order_by(AuditEntry.id).execution_options(yield_per=_AT_ONCE)
         )
+        with closing(rows):
+            return self._first_broken(rows)
+
+    def _first_broken(self, rows: Iterable[AuditEntry]) -> int | None:
+        before = ""
+        is_sealed = False
         for entry in rows:
             if entry.seal is None and not is_sealed:
                 continue

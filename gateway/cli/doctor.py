@@ -16,6 +16,7 @@ from gateway.cli.office import office, print_json, settings
 from gateway.health import ROOM_NEEDED
 from gateway.identity import WrongKey
 from gateway.messaging.queues import connect
+from gateway.officers import register
 from gateway.redis_server import NoRedis
 from gateway.roster import demo
 from models import schema
@@ -109,12 +110,38 @@ def _database() -> Iterator[Finding]:
             yield Finding("key", "red", str(error), "set the TIMPORA_SECRET_KEY of this database")
         else:
             yield Finding("key", "green", "the secret key is this database's")
+            yield _audit(session)
+            yield from _officers(session)
         villages = session.scalar(sa.select(sa.func.count()).select_from(Village)) or 0
         yield _clock(session, is_sqlite=database.is_sqlite)
     if villages:
         yield Finding("villages", "green", f"{villages} villages")
     else:
         yield Finding("villages", "red", "no villages", "timpora db upgrade")
+
+
+def _audit(session: Session) -> Finding:
+    broken = office().audit.verify(session)
+    if broken is None:
+        return Finding("audit", "green", "every entry is as it was written")
+    return Finding(
+        "audit",
+        "red",
+        f"entry {broken} is not as it was written, or the one before it is gone",
+        "compare with your copies, and find out who could write to this database",
+    )
+
+
+def _officers(session: Session) -> Iterator[Finding]:
+    """Name by alias the officers who cannot get in."""
+    for officer in register.listing(session, settings().timezone):
+        if officer["ended"] is None and not officer["has_pin"]:
+            yield Finding(
+                "officers",
+                "yellow",
+                f"{officer['alias']} has no PIN",
+                f"timpora officer pin --phone {officer['alias']}",
+            )
 
 
 def _clock(session: Session, *, is_sqlite: bool) -> Finding:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import requests
 from support.africastalking_server import AfricasTalkingServer
 from support.database_dump import cells, dump_database
 from support.databases import DATABASES, database_url_for
-from support.gateway_process import Gateway
+from support.gateway_process import Gateway, post_form
 from support.payloads import WNA, incoming_sms, phone
 from support.redis_server import RedisServer
 from support.waiting import wait_until
@@ -20,6 +21,9 @@ PASSPORT = "C01X00T47"
 NIK = "5302120101900001"
 KADES, STRANGER, OTHER = phone(345_678), phone(456_789), phone(567_890)
 NUMBERS = [KADES, STRANGER, OTHER]
+OFFICER = phone(678_901)
+#: Digits that stand in no number, time or hash of ours, so a hit is a leak.
+PIN, NEW_PIN, WRONG_PIN = "739164", "846203", "915637"
 #: Words that stand in no code, catalogue or log of ours, so a hit is a leak.
 TEXTS = [
     WNA,
@@ -86,6 +90,7 @@ def have_a_busy_time(gateway: Gateway, provider: AfricasTalkingServer) -> None:
     gateway.start_web()
     gateway.start_worker()
     gateway.start_sweeper()
+    look_things_up(gateway)
     provider.behave("refuse:403", number=STRANGER)
     forms = [incoming_sms(text, number) for text in TEXTS for number in (KADES, STRANGER)]
     for form in forms:
@@ -110,6 +115,58 @@ def have_a_busy_time(gateway: Gateway, provider: AfricasTalkingServer) -> None:
     )
 
 
+def look_things_up(gateway: Gateway) -> None:
+    """Be an officer by USSD and by SMS: a wrong PIN, the right one, a new one, one in an SMS."""
+    options = ("--name", "Ani", "--institution", "imigrasi", "--area", "53.02")
+    gateway.cli("officer", "add", "--phone", OFFICER, *options)
+    gateway.cli("officer", "pin", "--phone", OFFICER, given=f"{PIN}\n")
+    keyed: list[str] = []
+    for key in ("", WRONG_PIN, PIN, "2", "0", "6", NEW_PIN, NEW_PIN, "1"):
+        keyed += [key] if key else []
+        form = {
+            "sessionId": f"ATUid_{OFFICER}",  # an id may hold anything
+            "phoneNumber": OFFICER,
+            "serviceCode": "*384*22345#",
+            "text": "*".join(keyed),
+        }
+        screen = post_form(gateway.webhook("ussd"), form)
+        assert screen.text.startswith("CON "), screen.text
+        # What nobody can read may hold a PIN as well.
+        unreadable = {name: value for name, value in form.items() if name != "sessionId"}
+        assert post_form(gateway.webhook("ussd"), unreadable).text.startswith("END ")
+        press = {"msisdn": OFFICER, "event": "nonsense", "input": key}
+        url = gateway.webhook("ussd").replace("africastalking", "ussdjson")
+        assert requests.post(url, json=press, timeout=10).json()["close"]
+    notice = {"sessionId": form["sessionId"], "input": form["text"], "lastAppResponse": screen.text}
+    assert post_form(gateway.webhook("ussd/end"), notice).status_code == 200
+    for text in ("MENU", NEW_PIN):
+        gateway.post_sms(incoming_sms(text, OFFICER))
+        wait_until(
+            lambda: all(one["status"] == "handled" for one in gateway.messages("in")),
+            within=20,
+            every=0.3,
+            what="the officer is answered",
+        )
+
+
+def test_no_pin_is_found_anywhere(busy: Busy):
+    places = [
+        ("Redis", busy.redis.dump().decode("latin-1")),
+        *busy.gateway.log_texts().items(),
+        *cells(busy.database),
+    ]
+
+    found = [
+        (place, pin)
+        for place, content in places
+        for pin in (PIN, NEW_PIN, WRONG_PIN)
+        if pin in content
+    ]
+    assert not found
+    tries = busy.database["pin_tries"]
+    assert len(tries) == 3, "the PINs and the code were really tried"
+
+
 def test_after_a_busy_run_numbers_stand_in_one_table_documents_and_texts_where_they_belong(
     busy: Busy,
 ):
@@ -122,7 +179,7 @@ def test_after_a_busy_run_numbers_stand_in_one_table_documents_and_texts_where_t
     leaks = [
         f"{where}: {spelling} in {value[:200]!r}"
         for where, value in cells(dump)
-        for number in (KADES, STRANGER)
+        for number in (KADES, STRANGER, OFFICER)
         for spelling in spellings(number)
         if spelling in value
     ]

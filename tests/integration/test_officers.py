@@ -1,0 +1,328 @@
+"""Officers in the database: appointed, moved, locked out; and the audit that only grows."""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+from click.testing import CliRunner, Result
+from sqlalchemy import exc
+from support.office_work import appoint, dismiss
+
+from gateway import clock
+from gateway.cli import office as shared
+from gateway.cli.main import timpora
+from gateway.dialogue import talking
+from gateway.officers import register
+from gateway.officers.pins import Verdict
+from gateway.officers.register import BadOfficer
+from gateway.providers.base import KeyPress
+from gateway.wiring import Wiring
+from models.officers import Officer, PinTry
+from models.people import AuditEntry
+
+PHONE = "+6281237000500"
+PIN = "4825"
+
+
+@pytest.fixture
+def officer(office: Wiring) -> str:
+    appoint(office, PHONE, "imigrasi", "53.02", "duty", PIN)
+    return PHONE
+
+
+def active(office: Wiring) -> Officer:
+    with office.database.reading() as session:
+        found = register.find(session, office.directory, PHONE)
+    assert found is not None
+    return found
+
+
+def a_try(office: Wiring, *, was_right: bool) -> Verdict:
+    """Try a PIN as a dialogue does, in two transactions."""
+    pins = office.switchboard.pins
+    with office.database.writing() as session:
+        if not pins.begin_try(session, session.merge(active(office)), "test"):
+            return Verdict.LOCKED
+    with office.database.writing() as session:
+        return pins.finish_try(session, session.merge(active(office)), was_right=was_right)
+
+
+# Appointed, moved, removed ----------------------------------------------------------------------
+
+
+def test_the_same_officer_again_is_the_same(office: Wiring, officer: str):
+    first = active(office)
+    appoint(office, officer, "imigrasi", "53.02", "duty")
+
+    assert active(office).id == first.id
+
+
+def test_a_move_ends_the_old_entry_and_the_pin_goes_along(office: Wiring, officer: str):
+    first = active(office)
+    appoint(office, officer, "imigrasi", "53.02.02", "duty")
+
+    moved = active(office)
+    assert (moved.id > first.id, moved.area, moved.pin_hash) == (True, "53.02.02", first.pin_hash)
+
+
+def test_who_takes_a_phone_over_has_no_pin(office: Wiring, officer: str):
+    appoint(office, officer, "camat", "53.02.02")  # the tests name an officer by the institution
+
+    assert active(office).pin_hash is None
+
+
+def test_a_locked_officer_is_locked_after_a_move(office: Wiring, officer: str):
+    for _ in range(3):
+        a_try(office, was_right=False)
+    appoint(office, officer, "imigrasi", "53.02.03", "duty")
+
+    assert a_try(office, was_right=True) is Verdict.LOCKED
+
+
+def test_a_removed_officer_is_none(office: Wiring, officer: str):
+    dismiss(office, officer)
+
+    with office.database.reading() as session:
+        assert register.find(session, office.directory, officer) is None
+        (kept,) = register.listing(session)
+    assert kept["ended_reason"] == "removed"
+    assert officer.removeprefix("+") not in str(kept)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"institution": "imigrsai"}, "did you mean imigrasi"),
+        ({"institution": "xyz"}, "use one of imigrasi"),
+        ({"name": "081234567890"}, "letters"),
+        ({"name": "Ani 081234567890"}, "phone number in the name"),
+        ({"name": ""}, "letters"),
+    ],
+)
+def test_what_is_wrong_with_an_officer_is_named(
+    office: Wiring, change: dict[str, str], complaint: str
+):
+    given = {"phone": PHONE, "name": "Ani", "institution": "imigrasi", "area": "53.02", **change}
+
+    with pytest.raises(BadOfficer, match=complaint):
+        register.read_entry(office.switchboard.institutions, **given)
+
+
+@pytest.mark.parametrize("area", ["53.2", "53.021", "99", "", "53.02.02.9999"])
+def test_an_area_without_villages_is_refused(office: Wiring, area: str):
+    with pytest.raises(BadOfficer, match="no village lies in"):
+        appoint(office, PHONE, "imigrasi", area)
+
+
+# Tries ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("officer")
+def test_the_third_wrong_one_locks_and_a_right_one_clears(office: Wiring):
+    verdicts = [a_try(office, was_right=right) for right in (False, False, True, False, False)]
+    assert verdicts == ["wrong", "wrong", "right", "wrong", "wrong"]
+
+    assert a_try(office, was_right=False) is Verdict.LOCKED
+    assert a_try(office, was_right=True) is Verdict.LOCKED
+
+
+@pytest.mark.usefixtures("officer")
+def test_wrong_ones_long_ago_do_not_count(office: Wiring, monkeypatch: pytest.MonkeyPatch):
+    now = datetime(2026, 11, 25, 2, 0, tzinfo=UTC)
+    verdicts = []
+    for minutes in (0, 8, 16, 24, 32):
+        monkeypatch.setattr(clock, "now", lambda minutes=minutes: now + timedelta(minutes=minutes))
+        verdicts.append(a_try(office, was_right=False))
+
+    assert set(verdicts) == {Verdict.WRONG}
+
+
+@pytest.mark.usefixtures("officer")
+def test_a_lock_ends_by_itself_or_by_an_admin(office: Wiring, monkeypatch: pytest.MonkeyPatch):
+    now = datetime(2026, 11, 25, 2, 0, tzinfo=UTC)
+    monkeypatch.setattr(clock, "now", lambda: now)
+    for _ in range(3):
+        a_try(office, was_right=False)
+    with office.database.writing() as session:
+        office.switchboard.pins.unlock(session, session.merge(active(office)))
+    assert a_try(office, was_right=False) is Verdict.WRONG
+    for _ in range(2):
+        a_try(office, was_right=False)
+    monkeypatch.setattr(clock, "now", lambda: now + timedelta(minutes=31))
+
+    assert a_try(office, was_right=True) is Verdict.RIGHT
+
+
+@pytest.mark.usefixtures("officer")
+def test_a_try_that_is_never_finished_counts(office: Wiring):
+    pins = office.switchboard.pins
+    for _ in range(3):  # a process that is killed while it reckons the hash
+        with office.database.writing() as session:
+            assert pins.begin_try(session, session.merge(active(office)), "test")
+
+    with office.database.writing() as session:
+        assert not pins.begin_try(session, session.merge(active(office)), "test")
+        assert session.scalar(sa.select(sa.func.count()).select_from(PinTry)) == 3
+
+
+def test_guesses_in_parallel_do_not_pass_the_bound(office: Wiring, officer: str):
+    def guess(number: int) -> None:
+        press = KeyPress(f"s{number}", officer, "*384*1#", f"{7000 + number}", is_cumulative=True)
+        talking.answer(office.database, office.switchboard, "africastalking", press)
+
+    threads = [threading.Thread(target=guess, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    with office.database.reading() as session:
+        assert session.scalar(sa.select(sa.func.count()).select_from(PinTry)) == 3
+    assert a_try(office, was_right=True) is Verdict.LOCKED
+
+
+# The audit --------------------------------------------------------------------------------------
+
+
+def write_some(office: Wiring) -> None:
+    for number in range(4):
+        with office.database.writing() as session:
+            office.audit.write(session, actor="officer P-1", action="looked", subject=str(number))
+
+
+def verify(office: Wiring) -> int | None:
+    with office.database.reading() as session:
+        return office.audit.verify(session)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["UPDATE audit_entries SET subject = 'x'", "DELETE FROM audit_entries"],
+)
+def test_the_database_refuses_to_change_the_audit(office: Wiring, statement: str):
+    write_some(office)
+
+    with pytest.raises(exc.DBAPIError, match="only ever added"), office.database.writing() as one:
+        one.execute(sa.text(statement))
+    assert verify(office) is None
+
+
+@pytest.mark.parametrize(
+    ("statement", "first"),
+    [
+        ("UPDATE audit_entries SET subject = 'x' WHERE id = 2", 2),
+        ("UPDATE audit_entries SET actor = 'officer P-2' WHERE id = 3", 3),
+        ("UPDATE audit_entries SET at = '2020-01-01' WHERE id = 1", 1),
+        ("DELETE FROM audit_entries WHERE id = 2", 3),
+        ("DELETE FROM audit_entries WHERE id = 1", 2),
+        ("UPDATE audit_entries SET seal = NULL WHERE id = 3", 3),
+        (
+            (
+                "INSERT INTO audit_entries (at, actor, action, subject, reason, seal)"
+                " SELECT at, actor, action, subject, reason, seal FROM audit_entries WHERE id = 2"
+            ),
+            5,
+        ),
+    ],
+)
+def test_whoever_gets_round_that_breaks_a_seal(office: Wiring, statement: str, first: int):
+    write_some(office)
+    assert verify(office) is None
+    triggers = {
+        "sqlite": ["DROP TRIGGER audit_no_update", "DROP TRIGGER audit_no_delete"],
+        "postgresql": ["DROP TRIGGER audit_only_added ON audit_entries"],
+    }
+    with office.database.writing() as session:
+        for drop in triggers[office.database.url.get_backend_name()]:
+            session.execute(sa.text(drop))
+        session.execute(sa.text(statement))
+
+    assert verify(office) == first
+
+
+def test_entries_written_at_once_are_one_chain(office: Wiring):
+    threads = [threading.Thread(target=write_some, args=(office,)) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    with office.database.reading() as session:
+        assert session.scalar(sa.select(sa.func.count()).select_from(AuditEntry)) == 20
+    assert verify(office) is None
+
+
+def test_a_look_is_audited_once_though_the_request_comes_twice(office: Wiring, officer: str):
+    for said in ("", PIN, f"{PIN}*2", f"{PIN}*2"):
+        press = KeyPress("s", officer, "*384*1#", said, is_cumulative=True)
+        talking.answer(office.database, office.switchboard, "africastalking", press)
+
+    with office.database.reading() as session:
+        actions = session.scalars(sa.select(AuditEntry.action).order_by(AuditEntry.id)).all()
+    assert actions == ["officer_added", "logged_in", "looked_at_latest"]
+
+
+# Commands ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def run(office: Wiring, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    shared.settings.cache_clear()
+    shared.office.cache_clear()
+    monkeypatch.setattr(shared, "settings", lambda: office.settings)
+    monkeypatch.setattr(shared, "office", lambda: office)
+    for module in ("officer", "doctor"):
+        monkeypatch.setattr(f"gateway.cli.{module}.office", lambda: office, raising=False)
+        monkeypatch.setattr(f"gateway.cli.{module}.demand_gateway", lambda: None, raising=False)
+
+    def invoke(*arguments: str, given: str = "") -> Result:
+        return CliRunner().invoke(timpora, arguments, input=given)
+
+    return invoke
+
+
+def test_an_officer_by_command(run: Callable[..., Result], office: Wiring):
+    appoint(office, "+6281237000599", "polres", "53.02")  # loads the villages
+    options = ("--name", "Ani Nope", "--institution", "imigrasi", "--area", "53.02.02")
+    added = run("officer", "add", "--phone", "0812-3700-0500", *options)
+    assert added.exit_code == 0, added.output
+    alias = added.output.split()[0]
+
+    easy = run("officer", "pin", "--phone", alias, given="1234\n")
+    assert (easy.exit_code, "too easy" in easy.output) == (1, True)
+    done = run("officer", "pin", "--phone", PHONE, given=f"{PIN}\n")
+    assert done.exit_code == 0, done.output
+    assert PIN not in done.output
+    assert office.switchboard.pins.is_right(PIN, active(office).pin_hash or "")
+
+    listed = run("officer", "list")
+    assert alias in listed.output
+    assert "37000500" not in listed.output
+    for _ in range(3):
+        a_try(office, was_right=False)
+    assert run("officer", "unlock", "--phone", alias).exit_code == 0
+    assert a_try(office, was_right=True) is Verdict.RIGHT
+    assert run("officer", "remove", "--phone", alias).exit_code == 0
+    again = run("officer", "remove", "--phone", alias)
+    assert (again.exit_code, "no officer has this phone" in again.output) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("add", "--phone", "12", "--name", "A", "--institution", "polres", "--area", "53"), "12"),
+        (("pin", "--phone", "P-XXXX"), "no officer"),
+        (("unlock", "--phone", "rumah"), "letters in the number"),
+        (("remove", "--phone", "0812"), "number"),
+    ],
+)
+def test_a_wrong_command_says_what_is_wrong(
+    run: Callable[..., Result], arguments: tuple[str, ...], complaint: str
+):
+    result = run("officer", *arguments)
+
+    assert result.exit_code == 1
+    assert complaint in result.output
+    assert "Traceback" not in result.output
