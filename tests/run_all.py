@@ -65,6 +65,7 @@ def stages() -> list[Stage]:
         check("imports", "lint-imports"),
         tests("unit", "tests/unit", "tests/contract", "tests/property"),
         tests("integration", "tests/integration"),
+        tests("browser", "tests/browser"),
         tests("end to end", "tests/e2e"),
     ]
 
