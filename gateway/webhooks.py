@@ -6,7 +6,7 @@ from flask import Blueprint, Response, request
 
 from gateway import current, logs
 from gateway.dialogue import talking
-from gateway.dialogue.talking import Told
+from gateway.dialogue.talk import Told
 from gateway.messaging import receiving
 from gateway.messaging.queues import Job
 from gateway.providers.base import (

@@ -11,6 +11,7 @@ import threading
 from types import FrameType
 
 from gateway import clock, logs
+from gateway.dialogue import talking
 from gateway.messaging import receiving, sending
 from gateway.messaging.queues import Job
 from gateway.providers.base import PolledProvider
@@ -38,6 +39,11 @@ def ring_for_late_rows(office: Wiring) -> None:
         office.doorbell.ring(Job.SEND_MESSAGE, due)
 
 
+def forget_old_dialogues(office: Wiring) -> None:
+    """Delete officers' dialogues of yesterday."""
+    talking.forget_old(office.database)
+
+
 def ask_polled_channels(office: Wiring) -> None:
     """Ask each channel that does not call us for what is new, and keep it."""
     for name, provider in office.channels.by_name.items():
@@ -55,8 +61,14 @@ def ask_polled_channels(office: Wiring) -> None:
 def run(office: Wiring, stop: threading.Event) -> None:
     """Sweep until asked to stop; a sweep that fails is logged, and the next one comes."""
     pause = office.settings.sweep_every.total_seconds()
+    steps = (
+        ring_for_late_rows,
+        let_go_of_stuck_sends,
+        ask_polled_channels,
+        forget_old_dialogues,
+    )
     while not stop.wait(pause):
-        for step in (ring_for_late_rows, let_go_of_stuck_sends, ask_polled_channels):
+        for step in steps:
             try:
                 step(office)
             except UNAVAILABLE as error:

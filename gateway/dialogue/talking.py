@@ -1,74 +1,39 @@
-"""An officer's dialogue in the database: its row, what it does, and the next screen.
+"""The ways into an officer's dialogue: a request of a USSD session, its end, an SMS.
 
 One request is one transaction, and what it does commits with where the dialogue then stands. Only
 the hash of a PIN takes longer than a transaction may: there the request is cut in two, the try is
 kept before the hash is reckoned, and counts as wrong until it is proven right.
 """
 
-import secrets
-from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway import clock
-from gateway.dialogue import machine, relayed, screens
-from gateway.dialogue.answers import QUESTIONS, Asker, Found
-from gateway.dialogue.machine import Audience, Check, Content, Dialogue, Ending, Listing, Passage
+from gateway.dialogue import machine, relayed
+from gateway.dialogue.machine import Dialogue
 from gateway.dialogue.relayed import Before, News
 from gateway.dialogue.switchboard import Switchboard
-from gateway.messaging import sending
-from gateway.officers import figures, pins, register
-from gateway.officers.figures import Scope
-from gateway.officers.pins import Verdict
+from gateway.dialogue.talk import SMS_KEY, Pending, Talk, Told
+from gateway.officers import register
 from gateway.providers.base import DialogueEnd, KeyPress, Screen
 from models.database import Database, lock_name
 from models.officers import DialogueRow, Officer
-from models.people import AuditEntry, Phone
-from models.states import Lane
-from parsers import msisdn, numbers
+from models.people import Phone
+from parsers import msisdn
 
 #: Longer than any operator keeps a session open, and as long as an SMS dialogue may rest.
 _USSD_LASTS = timedelta(minutes=5)
 _SMS_LASTS = timedelta(minutes=30)
-_CODE_LASTS = timedelta(minutes=10)
-_SMS = "sms"
-#: Numbers that do not exist, keyed in within an hour, before no more are looked up.
-_MOST_MISSES = 5
-_MISSES_WITHIN = timedelta(hours=1)
-#: A list takes at most so many messages.
-_MOST_SMS = 5
-#: What was heard at so many steps back is still known when it comes again.
-_STEPS_KNOWN = 12
-#: Where nothing is to be gone on with.
-_NOT_RESUMED = {"login", "login_by_sms", "resume", "main", "new_pin", "pin_again", "pin_changed"}
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """The screen to show, and a message that was queued with it, to ring for."""
-
-    screen: Screen
-    queued: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Pending:
-    """A check that takes too long for a transaction, and what it needs."""
-
-    row_id: int
-    check: Check
-    pin_hash: str
-    rest: tuple[str, ...]
 
 
 def answer(database: Database, board: Switchboard, channel: str, press: KeyPress) -> Told:
     """Take one request of a USSD session and give its screen."""
     with database.writing() as session:
         done = _begin(session, board, channel, press)
-    while isinstance(done, _Pending):
+    while isinstance(done, Pending):
         result = _reckon(board, done)
         with database.writing() as session:
             done = _go_on(session, board, done, result)
@@ -99,7 +64,7 @@ def end(session: Session, board: Switchboard, channel: str, notice: DialogueEnd)
         row.closed_at = clock.now()
 
 
-def _begin(session: Session, board: Switchboard, channel: str, press: KeyPress) -> Told | _Pending:
+def _begin(session: Session, board: Switchboard, channel: str, press: KeyPress) -> Told | Pending:
     phone = board.directory.known(session, msisdn.read_sender(press.sender))
     officer = register.by_phone(session, phone.id) if phone else None
     if phone is None or officer is None:
@@ -111,7 +76,7 @@ def _begin(session: Session, board: Switchboard, channel: str, press: KeyPress) 
     news, inputs = relayed.read(press, before, board.directory.digest)
     if row is not None and before is None and not press.begins:
         inputs = ()  # what was keyed before the pause, or before the officer was moved, is over
-    talk = _Talk(session, board, officer, phone, row or _new_row(session, channel, key, phone))
+    talk = Talk(session, board, officer, phone, row or _new_row(session, channel, key, phone))
     talk.note_heard(press, is_start=news is News.START)
     if news is News.START:
         talk.start(machine.START)
@@ -151,7 +116,7 @@ def _new_row(session: Session, channel: str, key: str, phone: Phone) -> Dialogue
     return row
 
 
-def _reckon(board: Switchboard, pending: _Pending) -> str:
+def _reckon(board: Switchboard, pending: Pending) -> str:
     """Do what takes tens of milliseconds, with no transaction open."""
     given = pending.check.given
     if pending.check.name == "new_pin":
@@ -159,14 +124,14 @@ def _reckon(board: Switchboard, pending: _Pending) -> str:
     return "right" if board.pins.is_right(given, pending.pin_hash) else "wrong"
 
 
-def _go_on(session: Session, board: Switchboard, pending: _Pending, result: str) -> Told | _Pending:
+def _go_on(session: Session, board: Switchboard, pending: Pending, result: str) -> Told | Pending:
     row = session.get_one(DialogueRow, pending.row_id)
     lock_name(session, f"dialogue:{row.phone_id}")
     session.refresh(row)
     officer = register.by_phone(session, row.phone_id)
     if officer is None or officer.id != row.officer_id:
         return Told(neutral(board))  # taken off between the two halves
-    talk = _Talk(session, board, officer, session.get_one(Phone, row.phone_id), row)
+    talk = Talk(session, board, officer, session.get_one(Phone, row.phone_id), row)
     if pending.check.name == "pin":
         talk.tried(right=result == "right", wrong="PIN_SALAH")
     elif pending.check.name == "new_pin":
@@ -180,341 +145,12 @@ def _go_on(session: Session, board: Switchboard, pending: _Pending, result: str)
     return talk.run(pending.rest)
 
 
-class _Talk:
-    """One officer's dialogue within one transaction."""
-
-    def __init__(
-        self, session: Session, board: Switchboard, officer: Officer, phone: Phone, row: DialogueRow
-    ) -> None:
-        self.session, self.board, self.officer, self.row = session, board, officer, row
-        self.alias = phone.alias
-        self.is_ussd = row.session_key != _SMS
-        self.now = clock.now()
-        institution = board.institutions[officer.institution]
-        self.asker = Asker(
-            officer=officer,
-            institution=institution,
-            scope=Scope(officer.area, institution.sees_about_officials),
-            is_ussd=self.is_ussd,
-            now=self.now,
-            zone=board.timezone,
-            language=board.language,
-            texts=board.texts,
-        )
-        self.audience = Audience(officer.role.value, self.is_ussd)
-        self._looks: list[tuple[str, str]] = []
-        self._content = Content()
-        self._queued: int | None = None
-        if row.at:
-            self.dialogue = machine.from_json(row.at, row.place)
-
-    # --- the row ---------------------------------------------------------------------------------
-
-    def start(self, at: str) -> None:
-        """Begin at the first screen, whatever was before."""
-        self.row.officer_id = self.officer.id
-        self.row.started_at = self.now
-        self.row.closed_at = None
-        self.row.is_logged_in = False
-        if self.board.pins.is_locked(self.officer):
-            at = "locked"
-        elif self.officer.pin_hash is None:
-            at = "no_pin"
-        self.move(Dialogue(at=at))
-        self._keep()
-
-    def note_heard(self, press: KeyPress, *, is_start: bool) -> None:
-        """Keep length and hash of what was relayed: it may hold a PIN."""
-        earlier = [] if is_start or not self.row.at else [*self.row.place.get("earlier", ())]
-        if not is_start and self.row.heard_length:
-            earlier.append(self.row.heard_hash)
-        self._earlier = list(dict.fromkeys(earlier))[-_STEPS_KNOWN:]
-        self.row.heard_length = len(press.relayed)
-        self.row.heard_hash = self.board.directory.digest(press.relayed)
-
-    def _keep(self) -> None:
-        state = self.board.tree[self.dialogue.at]
-        self.row.at = self.dialogue.at
-        self.row.place = {**self.dialogue.as_json(), "earlier": getattr(self, "_earlier", [])}
-        self.row.touched_at = self.now
-        if isinstance(state, Ending):
-            self.row.closed_at = self.now
-            self.row.is_logged_in = False
-        self.session.flush()
-        for action, subject in self._looks:
-            self.board.audit.write(
-                self.session,
-                actor=f"officer {self.alias}",
-                action=action,
-                subject=subject,
-                reason="ussd" if self.is_ussd else _SMS,
-            )
-        self._looks.clear()
-
-    # --- going on --------------------------------------------------------------------------------
-
-    def run(self, inputs: tuple[str, ...]) -> Told | _Pending:
-        """Take inputs one after the other; stop where a check needs more than a transaction."""
-        left = deque(inputs)
-        while left:
-            heard = machine.hear(self.board.tree, self.audience, self.dialogue, left.popleft())
-            if isinstance(heard, Dialogue):
-                self.move(heard)
-                continue
-            pending = self._check(heard, tuple(left))
-            if pending is not None:
-                self._show()
-                self._keep()
-                return pending
-        screen = self._show()
-        self._keep()
-        return Told(screen, self._queued)
-
-    def shown_again(self) -> Screen:
-        """Show the present screen again: nothing is done and nobody has looked anew."""
-        self._content = self._ask().content
-        return self._show()
-
-    def move(self, to: Dialogue) -> None:
-        """Go to a state, do what is done there, and find what it shows."""
-        is_new = not hasattr(self, "dialogue") or to.at != self.dialogue.at
-        self.dialogue = to
-        while isinstance(state := self.board.tree[self.dialogue.at], Passage):
-            self.dialogue = self._do(state)
-            is_new = True
-        found = self._ask()
-        self._content = found.content
-        if is_new and found.subject:
-            self.look(f"looked_at_{self.dialogue.at}", found.subject)
-        # The keys of a listing mean what is shown now, and the next input may come with this one.
-        self._show()
-
-    def look(self, action: str, subject: str) -> None:
-        """Remember something for the audit, which is written last: its lock is everybody's."""
-        self._looks.append((action, subject))
-
-    def _ask(self) -> Found:
-        state = self.board.tree[self.dialogue.at]
-        asks = getattr(state, "asks", "")
-        if not asks:
-            return Found(Content())
-        return QUESTIONS[asks](self.session, self.asker, self.dialogue.answers)
-
-    def _show(self) -> Screen:
-        values = {
-            "wilayah": self._area(),
-            "sisa": self.dialogue.answers.get("sisa", ""),
-            "jam": self._locked_until(),
-            **self._content.values,
-        }
-        shown = screens.show(
-            self.board.tree,
-            self.board.texts,
-            self.audience,
-            self.dialogue,
-            replace(self._content, values=values),
-        )
-        self.dialogue = replace(self.dialogue, pages=shown.pages, meanings=shown.meanings)
-        return shown.screen
-
-    def _area(self) -> str:
-        return figures.name_of(self.session, self.officer.area) if self._is_at("main") else ""
-
-    def _is_at(self, name: str) -> bool:
-        return self.dialogue.at == name
-
-    def _locked_until(self) -> str:
-        until = self.officer.locked_until
-        return f"{until.astimezone(self.board.timezone):%H:%M}" if until else ""
-
-    # --- checks ----------------------------------------------------------------------------------
-
-    def _check(self, check: Check, rest: tuple[str, ...]) -> _Pending | None:
-        """Find out about an input, or say what must be reckoned first."""
-        match check.name:
-            case "pin":
-                if not self.board.pins.begin_try(self.session, self.officer, self.row.channel):
-                    self._lock_out()
-                    return None
-                return _Pending(self._id(), check, self.officer.pin_hash or "", rest)
-            case "code":
-                if self.board.pins.begin_try(self.session, self.officer, self.row.channel):
-                    self.tried(right=self._is_the_code(check.given), wrong="SANDI_SALAH")
-                else:
-                    self._lock_out()
-            case "number":
-                self._find(check.given)
-            case "new_pin":
-                fault = pins.fault_of(check.given)
-                if fault is None:
-                    return _Pending(self._id(), check, "", rest)
-                self.move(machine.stay(self.dialogue, fault))
-            case "pin_again":
-                return _Pending(self._id(), check, self.dialogue.answers["new_pin"], rest)
-        return None
-
-    def _id(self) -> int:
-        self.session.flush()
-        return self.row.id
-
-    def tried(self, *, right: bool, wrong: str) -> None:
-        """Go in, say how many tries are left, or lock."""
-        verdict = self.board.pins.finish_try(self.session, self.officer, was_right=right)
-        if verdict is Verdict.LOCKED:
-            self._lock_out()
-        elif verdict is Verdict.WRONG:
-            left = self.board.pins.tries_left(self.session, self.officer)
-            answers = {**self.dialogue.answers, "sisa": str(left)}
-            self.move(replace(self.dialogue, slip=wrong, answers=answers))
-            self.look("pin_wrong", self.alias)
-        else:
-            self.row.is_logged_in = True
-            self.look("logged_in", self.alias)
-            self.move(Dialogue(at="resume" if self._broken_off() else machine.MAIN))
-
-    def _lock_out(self) -> None:
-        """End the dialogue, and tell the officer's own phone: it may be somebody else who tries."""
-        self.row.is_logged_in = False
-        self.move(Dialogue(at="locked"))
-        self.look("locked_out", self.alias)
-        self._send("PETUGAS_TERKUNCI", self.board.texts.text("PETUGAS_TERKUNCI"), Lane.URGENT)
-
-    def _is_the_code(self, given: str) -> bool:
-        kept = self.dialogue.answers.get("code", "")
-        is_fresh = self.now - self.row.started_at <= _CODE_LASTS
-        return is_fresh and secrets.compare_digest(kept, self._code_digest(given))
-
-    def _code_digest(self, code: str) -> str:
-        return self.board.directory.digest("one-time code", str(self.officer.id), code)
-
-    def _find(self, given: str) -> None:
-        number = numbers.read_number(given)
-        if number is None or not numbers.is_well_formed(number):
-            self.move(machine.stay(self.dialogue, "NOMOR_SALAH"))
-            return
-        if self._misses() >= _MOST_MISSES:
-            self.move(Dialogue(at="too_many"))
-            return
-        found = figures.report_by_number(self.session, self.asker.scope, number)
-        if found is None:
-            self.look("number_not_found", number)
-            self.move(machine.stay(self.dialogue, "NOMOR_TAK_ADA"))
-        else:
-            self.move(machine.go(self.dialogue, "report", {"report": str(found.id)}))
-
-    def _misses(self) -> int:
-        """Count the numbers that this officer has guessed in vain: the audit knows."""
-        query = (
-            sa.select(sa.func.count())
-            .select_from(AuditEntry)
-            .where(
-                AuditEntry.actor == f"officer {self.alias}",
-                AuditEntry.action == "number_not_found",
-                AuditEntry.at > self.now - _MISSES_WITHIN,
-            )
-        )
-        return self.session.scalars(query).one()
-
-    # --- deeds -----------------------------------------------------------------------------------
-
-    def _do(self, state: Passage) -> Dialogue:
-        match state.does:
-            case "resume":
-                return self._resume()
-            case "text_list":
-                return self._text_list()
-            case _:
-                return self._unlock()
-
-    def _broken_off(self) -> DialogueRow | None:
-        """Find where this officer's last session broke off, if that is not long ago."""
-        if not self.is_ussd:
-            return None
-        return self.session.scalars(
-            sa.select(DialogueRow)
-            .where(
-                DialogueRow.officer_id == self.officer.id,
-                DialogueRow.id != self.row.id,
-                DialogueRow.session_key != _SMS,
-                DialogueRow.is_logged_in,
-                DialogueRow.touched_at > self.now - self.board.resume_within,
-                DialogueRow.at.not_in(_NOT_RESUMED),
-            )
-            .order_by(DialogueRow.touched_at.desc())
-            .limit(1)
-        ).first()
-
-    def _resume(self) -> Dialogue:
-        row = self._broken_off()
-        if row is None:
-            return Dialogue(at=machine.MAIN)
-        row.is_logged_in = False
-        row.closed_at = row.closed_at or self.now
-        return replace(machine.from_json(row.at, row.place), slip="")
-
-    def _text_list(self) -> Dialogue:
-        """Send the list that was just shown to the officer's own phone, some lines in each SMS."""
-        *trail, listing = self.dialogue.trail
-        state = self.board.tree[listing.at]
-        assert isinstance(state, Listing)  # noqa: S101  # nothing else leads here
-        asker = replace(self.asker, is_ussd=False)
-        content = QUESTIONS[state.asks](self.session, asker, listing.answers).content
-        texts = list(screens.packed([option.label for option in content.options]))[:_MOST_SMS]
-        for text in texts:
-            self._send("DAFTAR_PETUGAS", text, Lane.FOLLOW_UP)
-        self.look(f"texted_{listing.at}", self.officer.area)
-        return Dialogue(
-            at="list_texted",
-            answers={**listing.answers, "texted": str(len(texts))},
-            trail=(*trail, listing),
-        )
-
-    def _unlock(self) -> Dialogue:
-        """Unlock an officer of this admin's area."""
-        found = self.session.get(Officer, int(self.dialogue.answers["officer"]))
-        *trail, listing = self.dialogue.trail
-        if found is not None and self.asker.scope.holds(found.area):
-            self.board.pins.unlock(self.session, found)
-            alias = self.session.get_one(Phone, found.phone_id).alias
-            self.look("officer_unlocked", alias)
-        return Dialogue(
-            at=listing.at, page=listing.page, answers=listing.answers, trail=tuple(trail)
-        )
-
-    def _send(self, key: str, text: str, lane: Lane) -> None:
-        message = sending.queue(
-            self.session,
-            channel=self.board.channels.default,
-            phone_id=self.row.phone_id,
-            text=text,
-            reply_key=key,
-            lane=lane,
-            counted_from=self.now,
-        )
-        self.session.flush()
-        self._queued = message.id
-
-    # --- by SMS ----------------------------------------------------------------------------------
-
-    def start_by_sms(self) -> str:
-        """Begin with a one-time code for this phone; give the SMS that carries it."""
-        self.start(machine.START_BY_SMS)
-        if not self._is_at(machine.START_BY_SMS):
-            screen = self._show()
-            self._keep()
-            return screen.text
-        code = f"{secrets.randbelow(900_000) + 100_000}"
-        self.dialogue = replace(self.dialogue, answers={"code": self._code_digest(code)})
-        self._keep()
-        return self.board.texts.screen("MASUK_SMS", sandi=code)
-
-
 def sms_dialogue(session: Session, phone_id: int) -> DialogueRow | None:
     """Find the dialogue that a phone has open by SMS."""
     return session.scalars(
         sa.select(DialogueRow).where(
             DialogueRow.phone_id == phone_id,
-            DialogueRow.session_key == _SMS,
+            DialogueRow.session_key == SMS_KEY,
             DialogueRow.closed_at.is_(None),
             DialogueRow.touched_at > clock.now() - _SMS_LASTS,
         )
@@ -528,15 +164,15 @@ def begin_by_sms(session: Session, board: Switchboard, channel: str, phone: Phon
         return None
     row = session.scalars(
         sa.select(DialogueRow).where(
-            DialogueRow.phone_id == phone.id, DialogueRow.session_key == _SMS
+            DialogueRow.phone_id == phone.id, DialogueRow.session_key == SMS_KEY
         )
     ).first()
     if row is None:
-        row = DialogueRow(channel=channel, session_key=_SMS, phone_id=phone.id)
+        row = DialogueRow(channel=channel, session_key=SMS_KEY, phone_id=phone.id)
         session.add(row)
     row.channel = channel
     row.heard_length, row.heard_hash = 0, ""
-    return _Talk(session, board, officer, phone, row).start_by_sms()
+    return Talk(session, board, officer, phone, row).start_by_sms()
 
 
 def go_on_by_sms(session: Session, board: Switchboard, row: DialogueRow, text: str) -> str:
@@ -546,6 +182,25 @@ def go_on_by_sms(session: Session, board: Switchboard, row: DialogueRow, text: s
     if officer is None or officer.id != row.officer_id:
         row.closed_at = clock.now()
         return neutral(board).text
-    done = _Talk(session, board, officer, phone, row).run((text,))
+    done = Talk(session, board, officer, phone, row).run((text,))
     assert isinstance(done, Told)  # noqa: S101  # a PIN is never asked for by SMS
     return done.screen.text
+
+
+#: A dialogue is of no use after that, and tells what an officer looked at.
+_KEPT = timedelta(days=1)
+_MOST_FORGOTTEN = 100
+
+
+def forget_old(database: Database) -> None:
+    """Delete dialogues that were over long ago, a few at a time; the audit keeps who looked."""
+    old = sa.select(DialogueRow.id).where(DialogueRow.touched_at < clock.now() - _KEPT)
+    with database.reading() as session:
+        ids = session.scalars(old.limit(_MOST_FORGOTTEN)).all()
+    if not ids:
+        return
+    with database.writing() as session:
+        # Asked again: one of them may have come to life meanwhile.
+        session.execute(
+            sa.delete(DialogueRow).where(DialogueRow.id.in_(ids), DialogueRow.id.in_(old))
+        )

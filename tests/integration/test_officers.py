@@ -19,7 +19,7 @@ from gateway.officers.pins import Verdict
 from gateway.officers.register import BadOfficer
 from gateway.providers.base import KeyPress
 from gateway.wiring import Wiring
-from models.officers import Officer, PinTry
+from models.officers import DialogueRow, Officer, PinTry
 from models.people import AuditEntry
 
 PHONE = "+6281237000500"
@@ -181,6 +181,26 @@ def test_guesses_in_parallel_do_not_pass_the_bound(office: Wiring, officer: str)
     with office.database.reading() as session:
         assert session.scalar(sa.select(sa.func.count()).select_from(PinTry)) == 3
     assert a_try(office, was_right=True) is Verdict.LOCKED
+
+
+def test_a_dialogue_is_forgotten_after_a_day_and_not_before(
+    office: Wiring, officer: str, monkeypatch: pytest.MonkeyPatch
+):
+    def rows() -> int:
+        with office.database.reading() as session:
+            return session.scalar(sa.select(sa.func.count()).select_from(DialogueRow)) or 0
+
+    now = clock.now()
+    for hours, said in ((0, "first"), (23, "second")):
+        monkeypatch.setattr(clock, "now", lambda hours=hours: now + timedelta(hours=hours))
+        press = KeyPress(said, officer, "*384*1#", "", is_cumulative=True)
+        talking.answer(office.database, office.switchboard, "africastalking", press)
+    talking.forget_old(office.database)
+    assert rows() == 2
+
+    monkeypatch.setattr(clock, "now", lambda: now + timedelta(hours=25))
+    talking.forget_old(office.database)
+    assert rows() == 1
 
 
 # The audit --------------------------------------------------------------------------------------

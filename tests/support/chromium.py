@@ -1,4 +1,4 @@
-"""Which Chromium the browser tests drive: the system's, or playwright's own; in CI it is fetched."""
+"""Which Chromium the browser tests drive: the system's, or playwright's own, fetched in CI."""
 
 import os
 import shutil

@@ -33,7 +33,7 @@ def all_texts() -> dict[str, str]:
     return {
         f"{language}: {key}": text
         for language, own in SHIPPED.items()
-        for part in (own.texts, own.words)
+        for part in (own.texts, own.words, own.screens)
         for key, text in part.items()
     }
 
@@ -285,7 +285,7 @@ def test_the_shipped_files_are_as_strict_as_an_agencys(tmp_path: Path):
     for language in LANGUAGES:
         path = Path(catalogue.__file__).with_name(f"{language}.toml")
         parts = tomllib.loads(path.read_text(encoding="utf-8"))
-        assert set(parts) == {"texts", "words"}
+        assert set(parts) == {"texts", "words", "screens"}
         folder = tmp_path / language
         folder.mkdir()
 
