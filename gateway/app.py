@@ -7,6 +7,7 @@ from werkzeug.exceptions import HTTPException
 
 from gateway import current, health, logs, status, webhooks
 from gateway.settings import read_settings
+from gateway.simulator import pages as simulator
 from gateway.wiring import START_ERRORS, Wiring, refuse_wrong_start, wire
 from models.database import UNAVAILABLE
 
@@ -23,6 +24,8 @@ def create_app(wiring: Wiring | None = None) -> Flask:
     app.register_blueprint(webhooks.blueprint)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(status.blueprint)
+    if wiring.settings.is_development:
+        app.register_blueprint(simulator.blueprint)
     app.register_error_handler(HTTPException, _refuse)
     app.register_error_handler(Exception, _fail)
     return app

@@ -1,4 +1,4 @@
-"""Conversations as text: who texts, dials and keys what, who hears and sees what, in order. Pure.
+r"""Conversations as text: who texts, dials and keys what, who hears and sees what, in order. Pure.
 
 A file is a list of lines:
 
@@ -24,6 +24,9 @@ A file is a list of lines:
     [nobody hears anything more]                      silence: also checked at the end of each file
 
 `<code>` and other names stand for four to eight digits: a confirmation number, a one-time code.
+In a text `\n` is a line break, `\\` a backslash, and `\u{7c}` any character by its code, for what
+would be lost at the end of a line or be read as something else.
+A moment may have seconds. Blank lines are not kept.
 """
 
 import re
@@ -35,19 +38,18 @@ from zoneinfo import ZoneInfo
 WITA = ZoneInfo("Asia/Makassar")
 _UNITS = {"detik": "seconds", "menit": "minutes", "jam": "hours", "hari": "days"}
 _JOINT = " | "
-_END = "the end: "
+_END = "the end:"
+_NOTHING = "nothing"
 
 
 class ScriptError(Exception):
-    """A line that means nothing; says which, and what a line may be."""
+    """A line that means nothing; says which, and the mend."""
 
-    def __init__(self, number: int, line: str) -> None:
+    def __init__(self, number: int, reason: str) -> None:
         """Name the line."""
-        super().__init__(
-            f"line {number} means nothing here: {line[:60]!r}; a line is a setting in [brackets],"
-            " or NAME > text, NAME < text, NAME dials CODE, NAME keys INPUT, NAME sees SCREEN"
-        )
+        super().__init__(f"line {number}: {reason}")
         self.number = number
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,21 +196,75 @@ class Silence(Line):
 
 
 _WHO = r"(\w[\w.]*)"
-_WHEN = r"(\d{4}-\d\d-\d\d \d\d:\d\d) WITA"
+_WHEN = r"(\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?) WITA"
+_ESCAPE = re.compile(r"\\(n|\\|u\{([0-9a-f]{1,6})\})")
+_SPLIT = re.compile(r" \|(?: |$)")
 
 
 def _moment(said: str) -> datetime:
-    return datetime.strptime(said, "%Y-%m-%d %H:%M").replace(tzinfo=WITA)
+    return datetime.fromisoformat(said).replace(tzinfo=WITA)
+
+
+def _when(moment: datetime) -> str:
+    return moment.astimezone(WITA).replace(tzinfo=None).isoformat(" ").removesuffix(":00")
+
+
+def _text(written: str) -> str:
+    def meant(found: re.Match[str]) -> str:
+        if found[2] is not None:
+            return chr(int(found[2], 16))
+        return "\n" if found[1] == "n" else "\\"
+
+    return _ESCAPE.sub(meant, written)
+
+
+def _escaped(text: str) -> str:
+    """Write a text so that it stays in one line and keeps what stands at its end."""
+    text = text.replace("\\", "\\\\").replace("\n", "\\n")
+    if text.endswith(" "):
+        text = text[:-1] + _code(" ")
+    return "".join(it if it.isprintable() else _code(it) for it in text)
+
+
+def _code(character: str) -> str:
+    return f"\\u{{{ord(character):x}}}"
+
+
+def _lines(written: str) -> str:
+    return "\n".join(_text(part) for part in _SPLIT.split(written))
+
+
+def _joined(text: str) -> str:
+    *parts, last = text.split("\n")
+    # A blank at the end of a line is safe before a joint, and only there.
+    written = [*(_escaped(f"{part}.")[:-1] for part in parts), _escaped(last)]
+    return _JOINT.join(part.replace("|", _code("|")) for part in written)
 
 
 def _sees(who: str, shown: str) -> Sees:
     ends = shown.startswith(_END)
-    return Sees(who, shown.removeprefix(_END).replace(_JOINT, "\n"), ends=ends)
+    return Sees(who, _lines(shown.removeprefix(_END).removeprefix(" " * ends)), ends=ends)
+
+
+def _screen(text: str, *, ends: bool) -> str:
+    shown = _joined(text)
+    if ends:
+        return f"{_END} {shown}"
+    return _other_than(shown) if shown.startswith(_END) else shown
+
+
+def _other_than(word: str) -> str:
+    """Write a text that happens to be one of our own words."""
+    return _code(word[0]) + word[1:]
+
+
+def _key(key: str) -> str:
+    return _other_than(key) if key == _NOTHING else _escaped(key) or _NOTHING
 
 
 #: How each line is written, most particular first.
 _READERS: tuple[tuple[str, Callable[..., Line]], ...] = (
-    (r"# ?(.*)", Comment),
+    (r"# ?(.*)", lambda text: Comment(_text(text))),
     (r"\[nobody hears anything more\]", Silence),
     (r"\[draft\]", OneMoreDraft),
     (rf"\[now = {_WHEN}\]", lambda said: Now(_moment(said))),
@@ -229,11 +285,11 @@ _READERS: tuple[tuple[str, Callable[..., Line]], ...] = (
         rf"\[{_WHO} = (\+?\w+)((?:, [\d.]+)*)\]",
         lambda who, sender, rest: Reporter(who, sender, tuple(rest.split(", ")[1:])),
     ),
-    (rf"{_WHO} > (.*)", lambda who, text: Says(who, text.replace("\\n", "\n"))),
-    (rf"{_WHO} < (.*)", lambda who, text: Hears(who, text.replace(_JOINT, "\n"))),
+    (rf"{_WHO} > ?(.*)", lambda who, text: Says(who, _text(text))),
+    (rf"{_WHO} < ?(.*)", lambda who, text: Hears(who, _lines(text))),
     (rf"{_WHO} dials (\*[\d*]+#)", Dials),
-    (rf"{_WHO} keys (.*)", lambda who, key: Keys(who, "" if key == "nothing" else key)),
-    (rf"{_WHO} sees (.*)", _sees),
+    (rf"{_WHO} keys (.+)", lambda who, key: Keys(who, "" if key == _NOTHING else _text(key))),
+    (rf"{_WHO} sees(?!\S) ?(.*)", _sees),
     (rf"{_WHO} sends again", Again),
     (rf"{_WHO} hangs up", HangsUp),
     (rf"{_WHO} drops out", Drops),
@@ -241,37 +297,76 @@ _READERS: tuple[tuple[str, Callable[..., Line]], ...] = (
 _COMPILED = tuple((re.compile(pattern), make) for pattern, make in _READERS)
 
 
+_SETTINGS = (
+    "write [NAME = PHONE, VILLAGE], [NAME is removed], [now = MOMENT], [+30 menit],"
+    " [written MOMENT], [report <a> is received], [draft] or [nobody hears anything more]"
+)
+_DEEDS = (
+    "write a setting in [brackets], a # comment, or NAME > text, NAME < text, NAME dials CODE,"
+    " NAME keys INPUT, NAME sees SCREEN, NAME sends again, NAME hangs up, NAME drops out;"
+    " a NAME has letters, digits, _ and dots"
+)
+#: What a line was perhaps meant to be, and how that is written; most particular first.
+_MENDS = (
+    (
+        r"\[(?:now|written)\b",
+        "write [now = 2026-11-25 10:10 WITA] or [written 2026-11-24 20:15 WITA]",
+    ),
+    (r"\[\+", "write [+30 menit]; a unit is detik, menit, jam or hari"),
+    (r"\[report\b", "write [report <a> is received]"),
+    (r"\[.*\bofficer\b", "write [NAME = +6281237000500, officer imigrasi 53.02 member, PIN 4825]"),
+    (r"\[.*=", "write [NAME = +6281237000111, 53.02.02.2008], with no village for a stranger"),
+    (r"\[", _SETTINGS),
+    (
+        r"\S+ dials\b",
+        "write NAME dials *384*22345#, with nothing but digits and stars before the #",
+    ),
+    (r"\S+ keys\b", "write NAME keys 4825, or NAME keys nothing for an empty input"),
+    ("", _DEEDS),
+)
+
+
 def parse(text: str) -> tuple[Line, ...]:
     """Read a whole file; raise ScriptError at the first line that means nothing."""
     lines = []
     for number, raw in enumerate(text.splitlines(), 1):
-        line = raw.strip()
-        if line:
-            lines.append(replace(_read(number, line), number=number))
+        written = raw.strip()
+        if not written:
+            continue
+        line = _read(written)
+        if line is None:
+            mend = next(mend for pattern, mend in _MENDS if re.match(pattern, written))
+            raise ScriptError(number, f"{written[:60]!r} means nothing here; {mend}")
+        lines.append(replace(line, number=number))
     return tuple(lines)
 
 
-def _read(number: int, line: str) -> Line:
+def _read(written: str) -> Line | None:
     for pattern, make in _COMPILED:
-        found = pattern.fullmatch(line)
+        found = pattern.fullmatch(written)
         if found is None:
             continue
         try:
             return make(*found.groups())
-        except ValueError:  # a day that no month has
-            break
-    raise ScriptError(number, line)
+        except (ValueError, OverflowError):  # a day that no month has; more days than there are
+            return None
+    return None
 
 
 def write(lines: Iterable[Line]) -> str:
-    """Write lines as a file that `parse` reads."""
-    return "".join(f"{_written(line)}\n" for line in lines)
+    """Write lines as a file that `parse` reads as the same lines; it never refuses one.
+
+    Any text comes back. What no line can say does not: a name with a blank in it, a fraction of a
+    second. Whoever takes lines from elsewhere parses what was written, and compares.
+    """
+    # What stands before an empty text ends in a blank.
+    return "".join(f"{_written(line).rstrip()}\n" for line in lines)
 
 
 def _written(line: Line) -> str:  # noqa: C901, PLR0911, PLR0912  # one case for each kind of line
     match line:
         case Comment(text=text):
-            return f"# {text}"
+            return f"# {_escaped(text)}"
         case Reporter(who=who, sender=sender, villages=villages):
             return f"[{', '.join([f'{who} = {sender}', *villages])}]"
         case Appointed(who=who, sender=sender, pin=pin):
@@ -280,21 +375,21 @@ def _written(line: Line) -> str:  # noqa: C901, PLR0911, PLR0912  # one case for
         case Removed(who=who):
             return f"[{who} is removed]"
         case Now(moment=moment):
-            return f"[now = {moment.astimezone(WITA):%Y-%m-%d %H:%M} WITA]"
+            return f"[now = {_when(moment)} WITA]"
         case Written(moment=moment):
-            return f"[written {moment.astimezone(WITA):%Y-%m-%d %H:%M} WITA]"
+            return f"[written {_when(moment)} WITA]"
         case Later(amount=amount):
             return f"[+{_amount(amount)}]"
         case Says(who=who, text=text):
-            return f"{who} > {text}".replace("\n", "\\n")
+            return f"{who} > {_escaped(text)}"
         case Hears(who=who, text=text):
-            return f"{who} < {text}".replace("\n", _JOINT)
+            return f"{who} < {_joined(text)}"
         case Dials(who=who, code=code):
             return f"{who} dials {code}"
         case Keys(who=who, key=key):
-            return f"{who} keys {key or 'nothing'}"
+            return f"{who} keys {_key(key)}"
         case Sees(who=who, text=text, ends=ends):
-            return f"{who} sees {_END if ends else ''}{text.replace(chr(10), _JOINT)}"
+            return f"{who} sees {_screen(text, ends=ends)}"
         case Again(who=who):
             return f"{who} sends again"
         case HangsUp(who=who):
