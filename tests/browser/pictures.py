@@ -12,6 +12,8 @@ from support import chromium  # noqa: E402
 from support.gateway_process import Gateway  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
+#: A small laptop, and half of one.
+WIDTHS = (1280, 800)
 KADES, OFFICER = "Kades Oinlasi", "Piket Imigrasi"
 
 
@@ -27,9 +29,29 @@ def take(page: Page, url: str) -> None:
     officer.locator(".handset").screenshot(path=IMAGES / "officer-menu.png")
     _type(page, OFFICER, "2", "Laporan terbaru")
     page.wait_for_timeout(1500)
-    for width in (1280, 800):
+    _shoot(page, "simulator")
+    page.get_by_role("button", name="Tambah HP").click()
+    page.get_by_label("Cari nama, desa, atau kecamatan").fill("mollo selatan")
+    page.get_by_role("button", name="Kades Bisene").wait_for()
+    _shoot(page, "whose-phone")
+    page.locator("#chooser [data-close]").click()
+    page.get_by_role("button", name="Simpan percakapan").click()
+    page.locator("#saved-text").get_by_text("kades").first.wait_for()
+    _shoot(page, "saved")
+    page.locator("#saved [data-close]").click()
+    page.get_by_role("button", name="Putar percakapan").click()
+    page.locator("#shipped").select_option("wna_report")
+    page.locator("#fast").check()
+    page.get_by_role("button", name="Putar", exact=True).click()
+    page.get_by_text("Selesai.").wait_for()
+    _shoot(page, "played")
+
+
+def _shoot(page: Page, name: str) -> None:
+    for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
-        page.screenshot(path=IMAGES / f"simulator-{width}.png", full_page=True)
+        page.screenshot(path=IMAGES / f"{name}-{width}.png", full_page=True)
+    page.set_viewport_size({"width": WIDTHS[0], "height": 900})
 
 
 def _type(page: Page, name: str, words: str, until: str) -> None:

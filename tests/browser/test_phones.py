@@ -238,7 +238,17 @@ def test_nothing_is_wider_than_the_window(
 
 @pytest.mark.parametrize(
     "words",
-    ["", "WNA 2 AUS", "a" * 160, "a" * 161, "a" * 159 + "{", "[" * 77, "é…", "🙂" * 35, "€" * 200],
+    [
+        pytest.param("", id="nothing"),
+        pytest.param("WNA 2 AUS", id="a report"),
+        pytest.param("a" * 160, id="just one"),
+        pytest.param("a" * 161, id="just two"),
+        pytest.param("a" * 159 + "{", id="a pair at the end"),
+        pytest.param("a" * 152 + "{" * 10, id="a pair at the cut"),
+        pytest.param("\u00e9\u2026", id="one letter makes it UCS-2"),
+        pytest.param("\U0001f642" * 36, id="emoji"),
+        pytest.param("\u20ac" * 200, id="euros"),
+    ],
 )
 def test_segments_are_counted_as_the_gateway_counts(page: Page, words: str) -> None:
     found = page.evaluate(
