@@ -97,6 +97,15 @@ class Directory:
             sa.select(Phone).where(Phone.lookup == self.lookup(sender))
         ).one_or_none()
 
+    def named(self, session: Session, said: str) -> Phone | None:
+        """Find the phone that a person names by number or alias; raise BadMsisdn for neither."""
+        said = said.strip()
+        if said.upper().startswith("P-"):
+            return session.scalars(
+                sa.select(Phone).where(Phone.alias == said.upper())
+            ).one_or_none()
+        return self.known(session, msisdn.read_sender(msisdn.normalise(said)))
+
     def conceal(self, session: Session, text: str) -> str:
         """Put aliases in place of the phone numbers in a text that nobody could read."""
         spans = msisdn.find_numbers(text)

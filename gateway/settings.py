@@ -127,13 +127,13 @@ class _Reader:
 
         return self.read(name, default, pick, "one of " + ", ".join(allowed))
 
-    def seconds(self, name: str, default: float) -> timedelta:
+    def seconds(self, name: str, default: float, least: int = 0) -> timedelta:
         def pick(value: str) -> timedelta:
-            if not 0 <= float(value) <= 86400:  # noqa: PLR2004  # a day
+            if not least <= float(value) <= 86400:  # noqa: PLR2004  # a day
                 raise ValueError(value)
             return timedelta(seconds=float(value))
 
-        allowed = "a number of seconds from 0 to 86400"
+        allowed = f"a number of seconds from {least} to 86400"
         return self.read(name, timedelta(seconds=default), pick, allowed)
 
 
@@ -179,8 +179,9 @@ def read_settings(
     stuck_after = reader.seconds("SENDING_STUCK_AFTER", 60)
     pin_rules = PinRules(
         tries=reader.read("PIN_TRIES", 3, _tries, "a whole number from 1 to 10"),
-        window=reader.seconds("PIN_WINDOW", 900),
-        lock=reader.seconds("PIN_LOCK", 1800),
+        # With 0 no try would ever count, or no lock last: any PIN could be guessed.
+        window=reader.seconds("PIN_WINDOW", 900, least=1),
+        lock=reader.seconds("PIN_LOCK", 1800, least=1),
     )
     ussd_code = reader.read("USSD_CODE", "*384*22345#", _ussd_code, "a code such as *384*22345#")
     ussd_resume = reader.seconds("USSD_RESUME", 600)

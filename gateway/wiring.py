@@ -52,7 +52,7 @@ def wire(settings: Settings) -> Wiring:
         tree=OFFICERS,
         texts=texts["id"],
         language=words,
-        institutions=institutions.load(settings.agency_dir),
+        institutions=institutions.load(settings.agency_dir, words.forms),
         pins=Pins(settings.secret_key, settings.pin_rules),
         audit=audit,
         directory=directory,

@@ -14,6 +14,7 @@ from models.people import Phone
 from parsers.msisdn import BadMsisdn
 
 _phone = click.option("--phone", required=True, metavar="P", help="The phone's number, or alias.")
+_whose = click.option("--phone", "option", metavar="P", help="The same, as with officer pin.")
 _NOT_THERE = "no officer has this phone; see: timpora officer list"
 _FAULTS = {
     "PIN_BENTUK": "a PIN has 4 to 6 digits",
@@ -61,7 +62,7 @@ def add(*, phone: str, name: str, institution: str, area: str, role: str) -> Non
         stop(str(bad))
     click.echo(f"{alias} {entry.institution} {entry.area} {entry.role.value}")
     if not has_pin:
-        click.echo("Now give a PIN: timpora officer pin --phone P")
+        click.echo(f"Now give a PIN: timpora officer pin --phone {alias}")
 
 
 @officer.command("pin")
@@ -106,15 +107,20 @@ def list_officers(*, as_json: bool) -> None:
 
 
 @officer.command("remove")
-@_phone
-def remove(*, phone: str) -> None:
-    """Take an officer off; a dialogue that is under way ends with its next key."""
+@click.argument("phone", required=False)
+@_whose
+def remove(*, phone: str | None, option: str | None) -> None:
+    """Take off the officer of a PHONE, named by number or alias.
+
+    A dialogue that is under way ends with its next key.
+    """
+    named = _named(phone, option)
     demand_gateway()
     wiring = office()
     try:
         with wiring.database.writing() as session:
             was_there = register.remove(
-                session, wiring.directory, wiring.audit, phone, actor=getpass.getuser()
+                session, wiring.directory, wiring.audit, named, actor=getpass.getuser()
             )
     except BadMsisdn as bad:
         stop(str(bad))
@@ -124,13 +130,15 @@ def remove(*, phone: str) -> None:
 
 
 @officer.command("unlock")
-@_phone
-def unlock(*, phone: str) -> None:
-    """Let an officer in again who was locked out by wrong PINs."""
+@click.argument("phone", required=False)
+@_whose
+def unlock(*, phone: str | None, option: str | None) -> None:
+    """Let the officer of a PHONE in again who was locked out by wrong PINs."""
+    named = _named(phone, option)
     demand_gateway()
     wiring = office()
     with wiring.database.writing() as session:
-        found = _found(phone, session)
+        found = _found(named, session)
         if found is None:
             stop(_NOT_THERE)
         wiring.switchboard.pins.unlock(session, found)
@@ -138,6 +146,15 @@ def unlock(*, phone: str) -> None:
         actor = getpass.getuser()
         wiring.audit.write(session, actor=actor, action="officer_unlocked", subject=alias)
     click.echo(f"{alias} is unlocked")
+
+
+def _named(phone: str | None, option: str | None) -> str:
+    """Give the one phone that was named, in either spelling."""
+    if phone is not None and option is None:
+        return phone
+    if option is not None and phone is None:
+        return option
+    raise click.UsageError("name the phone once, as PHONE or with --phone")
 
 
 def _found(phone: str, session: Session) -> Officer | None:

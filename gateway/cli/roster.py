@@ -1,5 +1,6 @@
 """`timpora roster` and `timpora villages`: who may report, and for which villages."""
 
+import getpass
 from pathlib import Path
 from typing import NoReturn
 
@@ -69,8 +70,18 @@ def remove_phone(phone: str) -> None:
 def remove_demo() -> None:
     """End the entries of all demo people."""
     demand_gateway()
-    with office().database.writing() as session:
+    wiring = office()
+    with wiring.database.writing() as session:
+        officers = demo.officers(session)
         ended = demo.remove_demo(session)
+        for alias in officers:
+            wiring.audit.write(
+                session,
+                actor=getpass.getuser(),
+                action="officer_removed",
+                subject=alias,
+                reason="demo people removed",
+            )
     click.echo(f"{ended} removed")
 
 

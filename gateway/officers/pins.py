@@ -90,17 +90,19 @@ class Pins:
         return Verdict.WRONG
 
     def tries_left(self, session: Session, officer: Officer) -> int:
-        """Say how many wrong PINs are still borne."""
-        wrong = session.scalars(
-            sa.select(sa.func.count())
-            .select_from(PinTry)
-            .where(
-                PinTry.officer_id == officer.id,
-                PinTry.counts,
-                PinTry.at > clock.now() - self.rules.window,
-            )
-        ).one()
-        return max(0, self.rules.tries - wrong)
+        """Say how many wrong PINs are still borne.
+
+        Those that led to a lock are paid for with it; otherwise one that is shorter than the window
+        would not end in its time.
+        """
+        counted = sa.select(sa.func.count()).where(
+            PinTry.officer_id == officer.id,
+            PinTry.counts,
+            PinTry.at > clock.now() - self.rules.window,
+        )
+        if officer.locked_until is not None:
+            counted = counted.where(PinTry.at >= officer.locked_until)
+        return max(0, self.rules.tries - session.scalars(counted).one())
 
     def is_locked(self, officer: Officer) -> bool:
         """Say whether the officer is locked out now."""

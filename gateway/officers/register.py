@@ -53,13 +53,14 @@ def read_entry(
         near = difflib.get_close_matches(institution, institutions, 1)
         hint = f"did you mean {near[0]}?" if near else f"use one of {' '.join(institutions)}"
         raise BadOfficer(f"{institution!r} is no institution; {hint}")
-    name = " ".join(name.split())
+    # As it is kept: what turns into digits only then must not pass as letters.
+    name = to_gsm7(" ".join(name.split()))
     if not any(letter.isalpha() for letter in name) or len(name) > _LONGEST_NAME:
         raise BadOfficer(f"the name must have letters, and at most {_LONGEST_NAME}")
     if msisdn.find_numbers(name):
         raise BadOfficer("there is a phone number in the name; leave it out")
     sender = msisdn.read_sender(msisdn.normalise(phone))
-    return Entry(sender, to_gsm7(name), institution, area.strip().strip("."), role)
+    return Entry(sender, name, institution, area.strip().strip("."), role)
 
 
 def add(
@@ -73,7 +74,8 @@ def add(
 ) -> Officer:
     """Appoint an officer, or move the one whose phone it is: the old entry ends.
 
-    The PIN goes along with the same person; whoever takes a phone over makes a new one.
+    The PIN goes along with the same person; whoever takes a phone over makes a new one, and so does
+    who takes a demo officer's place, whose PIN everybody can read. A demo officer takes no place.
     """
     lock_name(session, _LOCK)
     _demand_area(session, entry.area)
@@ -81,11 +83,16 @@ def add(
     before = by_phone(session, phone.id)
     said = (entry.name, entry.institution, entry.area, entry.role)
     if before is not None:
-        if (before.name, before.institution, before.area, before.role) == said:
+        is_same = (before.name, before.institution, before.area, before.role) == said
+        if (is_same and before.is_demo == is_demo) or (is_demo and not before.is_demo):
             return before
         _end(before, "moved")
         session.flush()
-    same_person = before is not None and before.name.casefold() == entry.name.casefold()
+    same_person = (
+        before is not None
+        and before.name.casefold() == entry.name.casefold()
+        and before.is_demo == is_demo
+    )
     officer = Officer(
         phone_id=phone.id,
         name=entry.name,
@@ -140,11 +147,7 @@ def _end(officer: Officer, reason: str) -> None:
 
 def find(session: Session, directory: Directory, phone_text: str) -> Officer | None:
     """Find an officer by number or alias; raise BadMsisdn when it is neither."""
-    said = phone_text.strip()
-    if said.upper().startswith("P-"):
-        phone = session.scalars(sa.select(Phone).where(Phone.alias == said.upper())).one_or_none()
-    else:
-        phone = directory.known(session, msisdn.read_sender(msisdn.normalise(said)))
+    phone = directory.named(session, phone_text)
     return by_phone(session, phone.id) if phone else None
 
 

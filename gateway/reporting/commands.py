@@ -19,13 +19,8 @@ def run(
 ) -> tuple[Reply | None, Report | None]:
     """Do what a command asks; give the answer, if one is due, and the report that it is about."""
     voice = desk.voice
-    match item.code:
-        case "BANTU":
-            return voice.help(str(item.fields.get("topic", ""))), None
-        case "DAFTAR":
-            return _remind_again(voice, sender), None
-        case "BERHENTI":
-            return _stop_reminders(voice, sender), None
+    if desk.language.commands[item.code or ""].takes != "ref":
+        return _without_number(voice, sender, item), None
     number = item.fields.get("ref")
     if number is None:
         return voice.say("ERR_NOMOR_KURANG", kode=item.code or ""), None
@@ -34,6 +29,17 @@ def run(
         # A wrong number, an unknown one and somebody else's get the same answer.
         return voice.say("ERR_NOMOR", x=str(number)), None
     return _about(desk, item, report, spoken_at), report
+
+
+def _without_number(voice: Voice, sender: Sender, item: Item) -> Reply | None:
+    match item.code:
+        case "BANTU":
+            return voice.help(str(item.fields.get("topic", "")))
+        case "DAFTAR":
+            return _remind_again(voice, sender)
+        case "BERHENTI":
+            return _stop_reminders(voice, sender)
+    return None  # MENU, by itself, opens the menu; beside a report it is left out
 
 
 def _about(desk: Desk, item: Item, report: Report, spoken_at: datetime) -> Reply:

@@ -23,12 +23,13 @@ def to_stranger(
     """Give what an unregistered phone hears: what it may hear, else once a day how to register."""
     if may_hear:
         return reply
+    if sender.officer is not None:
+        # No stranger, but the phone reports for no village; bounded as all help is.
+        return voice.say("BANTU_PETUGAS")
     since = clock.now() - _TOLD_STRANGER_FOR
-    # An officer is no stranger, but neither does their phone report for a village.
-    key = "PETUGAS_BANTU" if sender.officer else "ERR_BELUM_DAFTAR"
-    if was_sent(session, sender.phone.id, key, since):
+    if was_sent(session, sender.phone.id, "ERR_BELUM_DAFTAR", since):
         return None
-    return voice.say(key)
+    return voice.say("ERR_BELUM_DAFTAR")
 
 
 def is_over_cap(session: Session, phone_id: int, most: int) -> bool:

@@ -60,6 +60,7 @@ def _kept(item: Item, place: int, village: str) -> Kept:
 
 #: Numbers in a preview are nobody's.
 _SAMPLE_KEY = b"samples"
+_SAMPLE_CODE = "123456"
 #: What a command about a report is answered with, as if that report had just come in.
 _ABOUT_A_REPORT = {"TAMBAH": "OK_TAMBAH", "BATAL": "OK_BATAL", "STATUS": "STATUS"}
 
@@ -68,6 +69,8 @@ def _of_other(desk: Desk, item: Item, village: str) -> Reply | None:
     voice = desk.voice
     if item.outcome is not Outcome.COMMAND:
         return voice.item(item)
+    if item.code == "MENU":
+        return Reply("MENU", desk.switchboard.texts.screen("MASUK_SMS", sandi=_SAMPLE_CODE))
     if item.code == "BANTU":
         return voice.help(str(item.fields.get("topic", "")))
     if item.code in _ABOUT_A_REPORT:

@@ -17,7 +17,7 @@ from gateway.roster.tables import Row
 from gateway.settings import PREFIX, Settings
 from models.database import insert_unless_there, lock_name
 from models.officers import Officer, OfficerRole
-from models.people import Mark, Reporter
+from models.people import Mark, Phone, Reporter
 from parsers.msisdn import read_sender
 
 _MARK = "demo_people"
@@ -68,7 +68,8 @@ def load_demo(
         phone = read_sender(f"+{_FIRST_OFFICER + place}")
         entry = register.Entry(phone, name, institution, area, role)
         officer = register.add(session, directory, audit, entry, actor="demo", is_demo=True)
-        officer.pin_hash, officer.pin_set_at = pin_hash, officer.since
+        if officer.is_demo:  # a real one keeps place and PIN
+            officer.pin_hash, officer.pin_set_at = pin_hash, officer.since
 
 
 def demo_phone(session: Session, village_code: str) -> str | None:
@@ -87,16 +88,28 @@ def demo_phone(session: Session, village_code: str) -> str | None:
     return numbers.get(village_code) if is_there else None
 
 
+def officers(session: Session) -> list[str]:
+    """Give the aliases of the demo officers that there are now, for the audit of their end."""
+    return list(
+        session.scalars(
+            sa.select(Phone.alias)
+            .join(Officer, Officer.phone_id == Phone.id)
+            .where(Officer.is_demo, Officer.ended_at.is_(None))
+            .order_by(Officer.id)
+        )
+    )
+
+
 def remove_demo(session: Session) -> int:
     """End the entries of all demo people; say how many there were."""
     lock_name(session, villages.ROSTER_LOCK)
-    officers = session.scalars(
+    ended = session.scalars(
         sa.update(Officer)
         .where(Officer.is_demo, Officer.ended_at.is_(None))
         .values(ended_at=clock.now(), ended_reason="demo people removed")
         .returning(Officer.id)
     )
-    return people.end(session, "demo people removed", Reporter.is_demo) + len(officers.all())
+    return people.end(session, "demo people removed", Reporter.is_demo) + len(ended.all())
 
 
 def refuse_outside_world(session: Session, settings: Settings) -> None:

@@ -109,12 +109,7 @@ def remove(session: Session, directory: Directory, phone_text: str, reason: str 
     Earlier reports stay as they are. Raises BadMsisdn when it is neither number nor alias.
     """
     lock_name(session, ROSTER_LOCK)
-    if phone_text.strip().upper().startswith("P-"):
-        alias = phone_text.strip().upper()
-        phone = session.scalars(sa.select(Phone).where(Phone.alias == alias)).one_or_none()
-    else:
-        sender = msisdn.read_sender(msisdn.normalise(phone_text))
-        phone = directory.known(session, sender)
+    phone = directory.named(session, phone_text)
     return 0 if phone is None else end(session, reason, Reporter.phone_id == phone.id)
 
 

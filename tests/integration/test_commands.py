@@ -191,6 +191,17 @@ def test_parse_prints_the_contracts_object(call: Call) -> None:
 
 
 @pytest.mark.usefixtures("database")
+def test_parse_knows_what_an_officer_may_text(call: Call) -> None:
+    to_officer = json.loads(call("parse", "--json", "--as", "officer", "MENU").stdout)
+    to_kades = json.loads(call("parse", "--json", "MENU").stdout)
+
+    assert [item["code"] for item in to_officer["items"]] == ["MENU"]
+    assert to_officer["reply"].startswith("TIMPORA. Kode sekali pakai: ")
+    assert to_officer["segments"] == 1
+    assert to_kades["reply_key"] == "ERR_KODE"
+
+
+@pytest.mark.usefixtures("database")
 def test_parse_reads_many_lines_in_order(call: Call) -> None:
     lines = "\n".join(json.dumps({"id": n, "text": f"WNA {n} AUS wisata"}) for n in (3, 1, 2))
     out = [json.loads(line) for line in call("parse", "--jsonl", text=lines).stdout.splitlines()]

@@ -1,7 +1,9 @@
 """Officers in the database: appointed, moved, locked out; and the audit that only grows."""
 
+import json
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,18 +14,27 @@ from support.office_work import appoint, dismiss
 
 from gateway import clock
 from gateway.cli import office as shared
+from gateway.cli.doctor import Finding
 from gateway.cli.main import timpora
 from gateway.dialogue import talking
 from gateway.officers import register
-from gateway.officers.pins import Verdict
+from gateway.officers.pins import Pins, Verdict
 from gateway.officers.register import BadOfficer
 from gateway.providers.base import KeyPress
+from gateway.roster import demo
+from gateway.roster.villages import ensure_shipped
+from gateway.settings import AfricasTalkingSettings, PinRules
 from gateway.wiring import Wiring
-from models.officers import DialogueRow, Officer, PinTry
-from models.people import AuditEntry
+from models.officers import DialogueRow, Officer, OfficerRole, PinTry
+from models.people import AuditEntry, Reporter
 
 PHONE = "+6281237000500"
 PIN = "4825"
+#: What whoever tampers with the audit has to do first.
+TRIGGERS = {
+    "sqlite": ["DROP TRIGGER audit_no_update", "DROP TRIGGER audit_no_delete"],
+    "postgresql": ["DROP TRIGGER audit_only_added ON audit_entries"],
+}
 
 
 @pytest.fixture
@@ -99,6 +110,11 @@ def test_a_removed_officer_is_none(office: Wiring, officer: str):
         ({"name": "081234567890"}, "letters"),
         ({"name": "Ani 081234567890"}, "phone number in the name"),
         ({"name": ""}, "letters"),
+        (
+            {"name": "Ani \u2070\u2078\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079"},
+            "number in the name",
+        ),
+        ({"name": "A\u2026" * 30}, "at most 60"),
     ],
 )
 def test_what_is_wrong_with_an_officer_is_named(
@@ -114,6 +130,69 @@ def test_what_is_wrong_with_an_officer_is_named(
 def test_an_area_without_villages_is_refused(office: Wiring, area: str):
     with pytest.raises(BadOfficer, match="no village lies in"):
         appoint(office, PHONE, "imigrasi", area)
+
+
+# Demo officers ----------------------------------------------------------------------------------
+
+DEMO_PHONE = "+6281237000901"
+
+
+def appoint_real(office: Wiring, **change: str) -> Officer:
+    """Appoint a real officer with the name and phone of the first demo one."""
+    given = {"phone": DEMO_PHONE, "name": "Piket Imigrasi", "institution": "imigrasi", **change}
+    entry = register.read_entry(
+        office.switchboard.institutions,
+        area="53.02",
+        role=OfficerRole.DUTY,
+        **given,
+    )
+    with office.database.writing() as session:
+        ensure_shipped(session)
+        return register.add(session, office.directory, office.audit, entry, actor="test")
+
+
+def load_demo(office: Wiring) -> None:
+    with office.database.writing() as session:
+        demo.load_demo(session, office.directory, office.settings, "hash-of-the-demo-pin")
+
+
+def demo_place(office: Wiring) -> Officer:
+    with office.database.reading() as session:
+        found = register.find(session, office.directory, DEMO_PHONE)
+    assert found is not None
+    return found
+
+
+def test_a_demo_officer_takes_no_real_ones_place(office: Wiring):
+    real = appoint_real(office, name="Budi")
+    load_demo(office)
+
+    kept = demo_place(office)
+    assert (kept.id, kept.name, kept.is_demo, kept.pin_hash) == (real.id, "Budi", False, None)
+
+
+def test_the_demo_pin_never_goes_along_to_a_real_officer(office: Wiring):
+    load_demo(office)
+    assert demo_place(office).pin_hash == "hash-of-the-demo-pin"
+    appoint_real(office)  # the same in all, but real
+
+    real = demo_place(office)
+    assert (real.is_demo, real.pin_hash, real.pin_set_at) == (False, None, None)
+    with office.database.writing() as session:
+        demo.remove_demo(session)
+    assert demo_place(office).id == real.id
+
+
+def test_demo_officers_alone_meet_no_provider_outside_this_machine(office: Wiring):
+    load_demo(office)
+    account = AfricasTalkingSettings("timpora", "key", None, None)
+    outside = replace(office.settings, africastalking=account)
+    with office.database.writing() as session:
+        session.execute(sa.update(Reporter).values(ended_at=clock.now()))
+        with pytest.raises(demo.DemoPeopleError):
+            demo.refuse_outside_world(session, outside)
+        demo.remove_demo(session)
+        demo.refuse_outside_world(session, outside)
 
 
 # Tries ------------------------------------------------------------------------------------------
@@ -153,6 +232,28 @@ def test_a_lock_ends_by_itself_or_by_an_admin(office: Wiring, monkeypatch: pytes
     monkeypatch.setattr(clock, "now", lambda: now + timedelta(minutes=31))
 
     assert a_try(office, was_right=True) is Verdict.RIGHT
+
+
+@pytest.mark.usefixtures("officer")
+def test_a_lock_shorter_than_the_window_ends_in_its_time_and_comes_again(
+    office: Wiring, monkeypatch: pytest.MonkeyPatch
+):
+    rules = PinRules(3, window=timedelta(minutes=15), lock=timedelta(minutes=1))
+    pins = Pins("a-secret-of-the-tests", rules)
+    now = datetime(2026, 11, 25, 2, 0, tzinfo=UTC)
+
+    def wrong(seconds: int) -> Verdict | None:
+        monkeypatch.setattr(clock, "now", lambda: now + timedelta(seconds=seconds))
+        with office.database.writing() as session:
+            officer = session.merge(active(office))
+            if not pins.begin_try(session, officer, "test"):
+                return None
+            return pins.finish_try(session, officer, was_right=False)
+
+    assert [wrong(second) for second in (0, 1, 2)] == ["wrong", "wrong", "locked"]
+    assert wrong(61) is None, "a minute from the third one"
+    assert [wrong(second) for second in (62, 63, 64)] == ["wrong", "wrong", "locked"]
+    assert wrong(65) is None
 
 
 @pytest.mark.usefixtures("officer")
@@ -234,7 +335,12 @@ def test_the_database_refuses_to_change_the_audit(office: Wiring, statement: str
     [
         ("UPDATE audit_entries SET subject = 'x' WHERE id = 2", 2),
         ("UPDATE audit_entries SET actor = 'officer P-2' WHERE id = 3", 3),
+        ("UPDATE audit_entries SET action = 'x' WHERE id = 4", 4),
+        ("UPDATE audit_entries SET reason = 'x' WHERE id = 2", 2),
+        ("UPDATE audit_entries SET actor = 'officer P-1l', action = 'ooked' WHERE id = 2", 2),
         ("UPDATE audit_entries SET at = '2020-01-01' WHERE id = 1", 1),
+        ("UPDATE audit_entries SET seal = NULL WHERE id = 1", 2),
+        ("UPDATE audit_entries SET id = 9 WHERE id = 2", 3),
         ("DELETE FROM audit_entries WHERE id = 2", 3),
         ("DELETE FROM audit_entries WHERE id = 1", 2),
         ("UPDATE audit_entries SET seal = NULL WHERE id = 3", 3),
@@ -245,21 +351,38 @@ def test_the_database_refuses_to_change_the_audit(office: Wiring, statement: str
             ),
             5,
         ),
+        (
+            (
+                "INSERT INTO audit_entries (at, actor, action, subject, reason)"
+                " SELECT at, actor, action, subject, reason FROM audit_entries WHERE id = 2"
+            ),
+            5,
+        ),
     ],
 )
 def test_whoever_gets_round_that_breaks_a_seal(office: Wiring, statement: str, first: int):
     write_some(office)
     assert verify(office) is None
-    triggers = {
-        "sqlite": ["DROP TRIGGER audit_no_update", "DROP TRIGGER audit_no_delete"],
-        "postgresql": ["DROP TRIGGER audit_only_added ON audit_entries"],
-    }
     with office.database.writing() as session:
-        for drop in triggers[office.database.url.get_backend_name()]:
+        for drop in TRIGGERS[office.database.url.get_backend_name()]:
             session.execute(sa.text(drop))
         session.execute(sa.text(statement))
 
     assert verify(office) == first
+
+
+def test_entries_older_than_seals_are_passed_over(office: Wiring):
+    with office.database.writing() as session:
+        session.execute(
+            sa.insert(AuditEntry),
+            [
+                {"at": clock.now(), "actor": "a", "action": "b", "subject": "c", "reason": "d"}
+                for _ in range(2)
+            ],
+        )
+    write_some(office)
+
+    assert verify(office) is None
 
 
 def test_entries_written_at_once_are_one_chain(office: Wiring):
@@ -293,7 +416,7 @@ def run(office: Wiring, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result
     shared.office.cache_clear()
     monkeypatch.setattr(shared, "settings", lambda: office.settings)
     monkeypatch.setattr(shared, "office", lambda: office)
-    for module in ("officer", "doctor"):
+    for module in ("officer", "doctor", "roster"):
         monkeypatch.setattr(f"gateway.cli.{module}.office", lambda: office, raising=False)
         monkeypatch.setattr(f"gateway.cli.{module}.demand_gateway", lambda: None, raising=False)
 
@@ -346,3 +469,109 @@ def test_a_wrong_command_says_what_is_wrong(
     assert result.exit_code == 1
     assert complaint in result.output
     assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("verb", ["unlock", "remove"])
+def test_a_phone_is_named_in_one_spelling_or_the_other(
+    run: Callable[..., Result], officer: str, verb: str
+):
+    assert run("officer", verb).exit_code == 2
+    both = run("officer", verb, officer, "--phone", officer)
+    assert (both.exit_code, "name the phone once" in both.output) == (2, True)
+
+    assert run("officer", verb, officer).exit_code == 0
+
+
+def test_a_pin_is_never_an_argument_nor_a_variable(
+    run: Callable[..., Result], officer: str, office: Wiring, monkeypatch: pytest.MonkeyPatch
+):
+    before = active(office).pin_hash
+    monkeypatch.setenv("TIMPORA_PIN", "739164")
+
+    for extra in (("739164",), ("--pin", "739164")):
+        assert run("officer", "pin", "--phone", officer, *extra).exit_code == 2
+    nothing = run("officer", "pin", "--phone", officer, given="")
+    assert (nothing.exit_code, "4 to 6 digits" in nothing.output) == (1, True)
+    assert active(office).pin_hash == before
+
+
+@pytest.mark.parametrize("verb", ["add", "pin", "list", "remove", "unlock"])
+def test_each_command_has_help(run: Callable[..., Result], verb: str):
+    helped = run("officer", verb, "--help")
+
+    assert helped.exit_code == 0
+    assert f"officer {verb}" in helped.output
+
+
+def test_officers_as_json_and_each_change_in_the_audit(
+    run: Callable[..., Result], officer: str, office: Wiring
+):
+    assert run("officer", "pin", "--phone", officer, given=f"{PIN}\n").exit_code == 0
+    assert run("officer", "unlock", officer).exit_code == 0
+    assert run("officer", "remove", officer).exit_code == 0
+
+    (listed,) = json.loads(run("officer", "list", "--json").stdout)
+    assert (listed["has_pin"], listed["ended_reason"]) == (True, "removed")
+    assert "argon2" not in str(listed)
+    with office.database.reading() as session:
+        entries = session.execute(sa.select(AuditEntry.action, AuditEntry.subject)).all()
+    actions = ["officer_added", "pin_set", "officer_unlocked", "officer_removed"]
+    assert [tuple(entry) for entry in entries] == [(one, listed["alias"]) for one in actions]
+    assert verify(office) is None
+
+
+def test_the_end_of_demo_officers_is_in_the_audit(run: Callable[..., Result], office: Wiring):
+    load_demo(office)
+
+    assert run("roster", "remove-demo").exit_code == 0
+    with office.database.reading() as session:
+        reasons = session.scalars(
+            sa.select(AuditEntry.reason).where(AuditEntry.action == "officer_removed")
+        ).all()
+    assert reasons == ["demo people removed"] * 4
+    assert verify(office) is None
+
+
+# The doctor -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def finding(
+    office: Wiring, run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], list[Finding]]:
+    monkeypatch.setattr("gateway.cli.doctor.settings", lambda: office.settings)
+
+    def look(what: str) -> list[Finding]:
+        told = json.loads(run("doctor", "--json").stdout)
+        return [Finding(**one) for one in told if one["what"] == what]
+
+    return look
+
+
+def test_the_doctor_names_the_first_broken_entry(
+    office: Wiring, finding: Callable[[str], list[Finding]]
+):
+    write_some(office)
+    (whole,) = finding("audit")
+    assert whole.level == "green"
+
+    with office.database.writing() as session:
+        for drop in TRIGGERS[office.database.url.get_backend_name()]:
+            session.execute(sa.text(drop))
+        session.execute(sa.text("UPDATE audit_entries SET subject = 'x' WHERE id = 3"))
+    (broken,) = finding("audit")
+    assert (broken.level, "entry 3 " in broken.says) == ("red", True)
+    assert broken.mend
+
+
+@pytest.mark.usefixtures("officer")
+def test_the_doctor_names_officers_without_a_pin(
+    office: Wiring, finding: Callable[[str], list[Finding]]
+):
+    assert finding("officers") == []
+    appoint(office, "+6281237000501", "polres", "53.02")
+
+    (warned,) = finding("officers")
+    assert warned.level == "yellow"
+    assert "has no PIN" in warned.says
+    assert "37000501" not in warned.says + (warned.mend or "")

@@ -14,7 +14,7 @@ import pytest
 from redis.connection import parse_url
 from sqlalchemy.engine import make_url
 
-from gateway.settings import CHANNELS, Settings, SettingsError, read_settings
+from gateway.settings import CHANNELS, PinRules, Settings, SettingsError, read_settings
 
 ROOT = Path(__file__).parents[3]
 SECRET = "hunter2-hunter2-hunter2"  # noqa: S105
@@ -67,6 +67,9 @@ def test_nothing_need_be_set_on_a_machine_of_ones_own(tmp_path: Path):
     assert settings.sweep_every == timedelta(seconds=2)
     assert settings.sending_stuck_after == timedelta(seconds=60)
     assert settings.capped_replies_an_hour == 3
+    assert settings.pin_rules == PinRules(3, timedelta(minutes=15), timedelta(minutes=30))
+    assert settings.ussd_code == "*384*22345#"
+    assert settings.ussd_resume == timedelta(minutes=10)
     assert settings.unknown_names == ()
 
 
@@ -420,6 +423,49 @@ def test_any_folder_name_survives_in_the_address_of_redis(tmp_path: Path, name: 
     settings = read(tmp_path / name)
 
     assert parse_url(settings.redis_url)["path"] == str(tmp_path / name / "redis" / "redis.sock")
+
+
+# Officers' PINs and menu --------------------------------------------------------------------------
+
+
+def test_the_rules_of_pins_and_the_menu_are_taken(tmp_path: Path):
+    settings = read(
+        tmp_path,
+        PIN_TRIES="10",
+        PIN_WINDOW="1",
+        PIN_LOCK="86400",
+        USSD_CODE="*123#",
+        USSD_RESUME="0",
+    )
+
+    assert settings.pin_rules == PinRules(10, timedelta(seconds=1), timedelta(days=1))
+    assert settings.ussd_code == "*123#"
+    assert settings.ussd_resume == timedelta(0)
+    assert settings.unknown_names == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("PIN_TRIES", "0", "a whole number from 1 to 10"),
+        ("PIN_TRIES", "11", "a whole number from 1 to 10"),
+        ("PIN_TRIES", "2.5", "a whole number from 1 to 10"),
+        ("PIN_WINDOW", "0", "a number of seconds from 1 to 86400"),
+        ("PIN_WINDOW", "nan", "a number of seconds from 1 to 86400"),
+        ("PIN_LOCK", "0", "a number of seconds from 1 to 86400"),
+        ("PIN_LOCK", "86401", "a number of seconds from 1 to 86400"),
+        ("USSD_CODE", "384", "a code such as *384*22345#"),
+        ("USSD_CODE", "*#", "a code such as *384*22345#"),
+        ("USSD_CODE", "*384*#", "a code such as *384*22345#"),
+        ("USSD_CODE", "*384*22345", "a code such as *384*22345#"),
+        ("USSD_CODE", "*٣٨٤#", "a code such as *384*22345#"),
+        ("USSD_RESUME", "-1", "a number of seconds from 0 to 86400"),
+    ],
+)
+def test_what_is_wrong_with_pins_or_menu_is_named(
+    tmp_path: Path, name: str, value: str, allowed: str
+):
+    assert f"TIMPORA_{name} must be {allowed}; it is " in problems(tmp_path, **{name: value})
 
 
 # Slips of the pen ---------------------------------------------------------------------------------
