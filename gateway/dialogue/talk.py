@@ -65,6 +65,7 @@ class Talk:
         self.alias = phone.alias
         self.is_ussd = row.session_key != SMS_KEY
         self.now = clock.now()
+        self._was_locked = board.pins.is_locked(officer)
         institution = board.institutions[officer.institution]
         self.asker = Asker(
             officer=officer,
@@ -252,7 +253,9 @@ class Talk:
         self.row.is_logged_in = False
         self.move(Dialogue(at="locked"))
         self.look("locked_out", self.alias)
-        self._send("PETUGAS_TERKUNCI", self.board.texts.text("PETUGAS_TERKUNCI"), Lane.URGENT)
+        if not self._was_locked:  # once a lock, though several sessions run into it
+            text = self.board.texts.text("PETUGAS_TERKUNCI")
+            self._send("PETUGAS_TERKUNCI", text, Lane.URGENT)
 
     def _is_the_code(self, given: str) -> bool:
         kept = self.dialogue.answers.get("code", "")

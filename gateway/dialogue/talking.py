@@ -66,10 +66,13 @@ def end(session: Session, board: Switchboard, channel: str, notice: DialogueEnd)
 
 def _begin(session: Session, board: Switchboard, channel: str, press: KeyPress) -> Told | Pending:
     phone = board.directory.known(session, msisdn.read_sender(press.sender))
-    officer = register.by_phone(session, phone.id) if phone else None
-    if phone is None or officer is None:
+    if phone is None:
         return Told(neutral(board))
+    # Under the lock: what another session of this phone has just changed must be seen.
     lock_name(session, f"dialogue:{phone.id}")
+    officer = register.by_phone(session, phone.id)
+    if officer is None:
+        return Told(neutral(board))
     key = _session_key(board, channel, press.session_id)
     row = _row(session, channel, key, phone.id)
     before = _before(row, officer)

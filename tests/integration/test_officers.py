@@ -26,6 +26,7 @@ from gateway.roster.villages import ensure_shipped
 from gateway.settings import AfricasTalkingSettings, PinRules
 from gateway.wiring import Wiring
 from models.officers import DialogueRow, Officer, OfficerRole, PinTry
+from models.outbox import OutboundMessage
 from models.people import AuditEntry, Reporter
 
 PHONE = "+6281237000500"
@@ -281,6 +282,8 @@ def test_guesses_in_parallel_do_not_pass_the_bound(office: Wiring, officer: str)
 
     with office.database.reading() as session:
         assert session.scalar(sa.select(sa.func.count()).select_from(PinTry)) == 3
+        told = session.scalars(sa.select(OutboundMessage.reply_key)).all()
+    assert told == ["PETUGAS_TERKUNCI"], "the phone is told of a lock once"
     assert a_try(office, was_right=True) is Verdict.LOCKED
 
 
