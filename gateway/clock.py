@@ -1,6 +1,6 @@
 """What time it is: UTC in rows and logs, a village's own zone for people and words like `besok`."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 #: A network's time is believed when it lies at most so long before receipt.
@@ -23,3 +23,8 @@ def spoken_at(network_time: datetime | None, received_at: datetime, zone: ZoneIn
     if network_time is not None and timedelta(0) <= received_at - network_time <= BELIEVED:
         return network_time.astimezone(zone)
     return received_at.astimezone(zone)
+
+
+def shown(moment: datetime | None, zone: tzinfo) -> str | None:
+    """Write a moment for a list: ISO with its offset, to the second."""
+    return moment.astimezone(zone).isoformat(timespec="seconds") if moment else None

@@ -90,6 +90,10 @@ class AuditEntry(Numbered, Base):
     """Who looked at what, and why. Rows are only ever added: the database refuses anything else."""
 
     __tablename__ = "audit_entries"
+    __table_args__ = (
+        sa.Index("ix_audit_entries_actor_at", "actor", "at"),
+        {"sqlite_autoincrement": True},
+    )
 
     at: Mapped[datetime]
     actor: Mapped[str]

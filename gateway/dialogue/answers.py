@@ -7,7 +7,7 @@ and lies open at the operator, a place is told by its kecamatan alone, and no no
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -39,6 +39,18 @@ class Asker:
     zone: ZoneInfo
     language: Language
     texts: Catalogue
+
+    @property
+    def untold_by_village(self) -> tuple[str, ...]:
+        """Name the codes of which this officer must not learn that a certain village sent one.
+
+        With few villages in a kecamatan, the village alone names its reporter.
+        """
+        by_sms = () if self.is_ussd else self.language.forms.values()
+        return (
+            *self.institution.summary_only,
+            *(form.code for form in by_sms if form.never_waits),
+        )
 
     def word(self, name: str, **values: str) -> str:
         """Give a short word in the officer's language."""
@@ -150,7 +162,7 @@ def village(session: Session, asker: Asker, answers: Answers) -> Found:
     """Show a village's last report, for how long it is silent, and its counts of this month."""
     code = answers["place"]
     begin, _ = figures.month_range(asker.now, 0, asker.zone)
-    found = figures.village(session, asker.scope, code, begin)
+    found = figures.village(session, asker.scope, code, begin, asker.untold_by_village)
     if found is None:
         return Found(Content(values={"desa": "-"}))
     word = asker.word
@@ -181,7 +193,8 @@ _MANY = 40
 def silent(session: Session, asker: Asker, answers: Answers) -> Found:
     """List the villages that have sent nothing for so many days; many of them by kecamatan."""
     area = answers.get("place", asker.scope.area)
-    found = figures.silent_villages(session, area, asker.now, int(answers["days"]))
+    before = asker.now - timedelta(days=int(answers["days"]))
+    found = figures.silent_villages(session, asker.scope, area, before, asker.untold_by_village)
     if len(found) > _MANY:
         by_part = Counter(part for part, _, _ in found)
         parts = figures.parts_of(session, area)

@@ -23,7 +23,6 @@ from gateway.dialogue.machine import (
     Entry,
     Listing,
     Menu,
-    Page,
     Passage,
     State,
     Tree,
@@ -187,11 +186,6 @@ def _misfits(name: str, state: State, texts: Catalogue) -> Iterator[str]:
         for choice in state.choices:
             if len(texts.longest_screen(choice.label)) > LONGEST_LABEL:
                 yield f"{choice.label} is longer than {LONGEST_LABEL}; shorten it"
-
-
-def is_reading(state: State) -> bool:
-    """Say whether what a state shows must be asked for."""
-    return isinstance(state, Listing | Page)
 
 
 #: One SMS in GSM-7.

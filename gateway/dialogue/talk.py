@@ -81,8 +81,10 @@ class Talk:
         self._looks: list[tuple[str, str]] = []
         self._content = Content()
         self._queued: int | None = None
+        self._earlier: list[str] = []
         if row.at:
             self.dialogue = machine.from_json(row.at, row.place)
+            self._earlier = row.place.get("earlier", [])
 
     # --- the row ---------------------------------------------------------------------------------
 
@@ -101,17 +103,18 @@ class Talk:
 
     def note_heard(self, press: KeyPress, *, is_start: bool) -> None:
         """Keep length and hash of what was relayed: it may hold a PIN."""
-        earlier = [] if is_start or not self.row.at else [*self.row.place.get("earlier", ())]
-        if not is_start and self.row.heard_length:
-            earlier.append(self.row.heard_hash)
-        self._earlier = list(dict.fromkeys(earlier))[-_STEPS_KNOWN:]
+        if is_start:
+            self._earlier = []
+        elif self.row.heard_length:
+            earlier = dict.fromkeys([*self._earlier, self.row.heard_hash])
+            self._earlier = list(earlier)[-_STEPS_KNOWN:]
         self.row.heard_length = len(press.relayed)
         self.row.heard_hash = self.board.directory.digest(press.relayed)
 
     def _keep(self) -> None:
         state = self.board.tree[self.dialogue.at]
         self.row.at = self.dialogue.at
-        self.row.place = {**self.dialogue.as_json(), "earlier": getattr(self, "_earlier", [])}
+        self.row.place = {**self.dialogue.as_json(), "earlier": self._earlier}
         self.row.touched_at = self.now
         if isinstance(state, Ending):
             self.row.closed_at = self.now
@@ -139,12 +142,10 @@ class Talk:
                 continue
             pending = self._check(heard, tuple(left))
             if pending is not None:
-                self._show()
                 self._keep()
                 return pending
-        screen = self._show()
         self._keep()
-        return Told(screen, self._queued)
+        return Told(self.screen, self._queued)
 
     def shown_again(self) -> Screen:
         """Show the present screen again: nothing is done and nobody has looked anew."""
@@ -162,8 +163,8 @@ class Talk:
         self._content = found.content
         if is_new and found.subject:
             self.look(f"looked_at_{self.dialogue.at}", found.subject)
-        # The keys of a listing mean what is shown now, and the next input may come with this one.
-        self._show()
+        # Now: the keys of a listing mean what is shown, and the next input may come with this one.
+        self.screen = self._show()
 
     def look(self, action: str, subject: str) -> None:
         """Remember something for the audit, which is written last: its lock is everybody's."""
@@ -378,9 +379,7 @@ class Talk:
         """Begin with a one-time code for this phone; give the SMS that carries it."""
         self.start(machine.START_BY_SMS)
         if not self._is_at(machine.START_BY_SMS):
-            screen = self._show()
-            self._keep()
-            return screen.text
+            return self.screen.text
         code = f"{secrets.randbelow(900_000) + 100_000}"
         self.dialogue = replace(self.dialogue, answers={"code": self._code_digest(code)})
         self._keep()

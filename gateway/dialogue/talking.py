@@ -80,11 +80,11 @@ def _begin(session: Session, board: Switchboard, channel: str, press: KeyPress) 
     if row is not None and before is None and not press.begins:
         inputs = ()  # what was keyed before the pause, or before the officer was moved, is over
     talk = Talk(session, board, officer, phone, row or _new_row(session, channel, key, phone))
+    if news is News.REPEAT:
+        return Told(talk.shown_again())
     talk.note_heard(press, is_start=news is News.START)
     if news is News.START:
         talk.start(machine.START)
-    if news is News.REPEAT:
-        return Told(talk.shown_again())
     return talk.run(inputs)
 
 

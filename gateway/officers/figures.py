@@ -185,12 +185,14 @@ class VillageView:
     """Reports of this month by code."""
 
 
-def village(session: Session, scope: Scope, code: str, month_began: datetime) -> VillageView | None:
-    """Look at one village: its last report, and its counts of this month."""
+def village(
+    session: Session, scope: Scope, code: str, month_began: datetime, without: Sequence[str]
+) -> VillageView | None:
+    """Look at one village: its last report, and its counts of this month; some codes left out."""
     found = session.get(Village, code)
     if found is None or not scope.holds(code):
         return None
-    kept = (Report.village_code == code, scope.reports(), Report.state.not_in(_GONE))
+    kept = (Report.village_code == code, *_told(scope, without))
     last = _views(session.execute(_VIEW.where(*kept).order_by(Report.id.desc()).limit(1)))
     rows = session.execute(
         sa.select(Report.code, sa.func.count())
@@ -229,16 +231,22 @@ def counts_by_kecamatan(
     return list(counted.items())
 
 
-def silent_villages(
-    session: Session, area: str, now: datetime, days: int
-) -> list[tuple[str, Place, datetime | None]]:
-    """List villages without a report for so many days, those that never sent one first.
+def _told(scope: Scope, without: Sequence[str]) -> tuple[sa.ColumnElement[bool], ...]:
+    """Tell the reports that an officer may be told of together with their village."""
+    return (scope.reports(), Report.state.not_in(_GONE), Report.code.not_in(without))
 
-    Each with the part of the area that it lies in, as `parts_of` names them.
+
+def silent_villages(
+    session: Session, scope: Scope, area: str, before: datetime, without: Sequence[str]
+) -> list[tuple[str, Place, datetime | None]]:
+    """List villages without a report since a moment, those that never sent one first.
+
+    Each with the part of the area that it lies in, as `parts_of` names them. Codes that are left
+    out count as silence: who is in no list must not tell of them either.
     """
     last = (
         sa.select(Report.village_code, sa.func.max(Report.received_at).label("at"))
-        .where(Report.state.not_in(_GONE), Report.village_code.is_not(None))
+        .where(*_told(scope, without), Report.village_code.is_not(None))
         .group_by(Report.village_code)
         .subquery()
     )
@@ -247,7 +255,7 @@ def silent_villages(
         .outerjoin(last, last.c.village_code == Village.code)
         .where(
             inside(area),
-            sa.or_(last.c.at.is_(None), last.c.at <= now - timedelta(days=days)),
+            sa.or_(last.c.at.is_(None), last.c.at <= before),
         )
         .order_by(sa.nulls_first(last.c.at), Village.code)
     )

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, tzinfo
 from typing import Any
 
 import sqlalchemy as sa
@@ -173,15 +173,11 @@ def listing(session: Session, zone: tzinfo = UTC) -> list[dict[str, Any]]:
             "area": officer.area,
             "role": officer.role.value,
             "has_pin": officer.pin_hash is not None,
-            "locked_until": _shown(officer.locked_until, zone),
-            "since": _shown(officer.since, zone),
-            "ended": _shown(officer.ended_at, zone),
+            "locked_until": clock.shown(officer.locked_until, zone),
+            "since": clock.shown(officer.since, zone),
+            "ended": clock.shown(officer.ended_at, zone),
             "ended_reason": officer.ended_reason,
             "is_demo": officer.is_demo,
         }
         for officer, alias in rows
     ]
-
-
-def _shown(moment: datetime | None, zone: tzinfo) -> str | None:
-    return moment.astimezone(zone).isoformat(timespec="seconds") if moment else None

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, tzinfo
 from typing import Any
 
 import sqlalchemy as sa
@@ -139,8 +139,8 @@ def listing(session: Session, zone: tzinfo = UTC) -> list[dict[str, Any]]:
             "role": entry.role,
             "village_code": entry.village_code,
             "village": village,
-            "since": _shown_time(entry.since, zone),
-            "ended": _shown_time(entry.ended_at, zone),
+            "since": clock.shown(entry.since, zone),
+            "ended": clock.shown(entry.ended_at, zone),
             "ended_reason": entry.ended_reason,
             "is_demo": entry.is_demo,
         }
@@ -318,7 +318,3 @@ def _carry_out(
         session.execute(sa.insert(Reporter), new)
     if plan.changed:
         session.execute(sa.update(Reporter), plan.changed)
-
-
-def _shown_time(moment: datetime | None, zone: tzinfo) -> str | None:
-    return None if moment is None else moment.astimezone(zone).isoformat(timespec="seconds")

@@ -164,6 +164,18 @@ def test_a_session_whose_row_is_lost_is_built_again(text: str, shown: str, ask: 
     assert shown in ask(text, session="never seen")
 
 
+def test_an_older_request_that_comes_late_does_not_turn_the_session_back(ask: Ask, office: Wiring):
+    shown = walk(ask, "9999", PIN, "3", "1")
+
+    for late in ("9999", f"9999*{PIN}", f"9999*{PIN}*3"):
+        assert ask(late) == shown
+    ask(f"9999*{PIN}*3*1*2")
+    assert state(office) == "places"
+    assert "Biloto" in ask(f"9999*{PIN}*3*1*2")
+    with office.database.reading() as session:
+        assert session.scalar(sa.select(sa.func.count()).select_from(PinTry)) == 2
+
+
 def test_a_session_belongs_to_its_phone(ask: Ask, office: Wiring):
     appoint(office, "+6281237000501", "polres", "53.02", "duty", "7391")
     walk(ask, PIN, "2")
