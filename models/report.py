@@ -1,6 +1,7 @@
 """Reports, drafts among them, and the history of each."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
@@ -70,6 +71,26 @@ class ReportEvent(Numbered, Base):
     """`reporter`, an officer's alias, or `gateway`."""
     state: Mapped[ReportState] = mapped_column(text_enum(ReportState))
     detail: Mapped[dict[str, Any]]
+
+
+class LinkKind(StrEnum):
+    """Why two reports belong together."""
+
+    LIKENESS = "likeness"
+    """They may tell of the same; an officer decides, both stay."""
+    DEPARTURE = "departure"
+    """The first tells that the guests of the second have left."""
+
+
+class ReportLink(Numbered, Base):
+    """Two reports that belong together, the later one first. Rows are only ever added."""
+
+    __tablename__ = "report_links"
+    __table_args__ = (sa.UniqueConstraint("report_id", "other_id", "kind"),)
+
+    report_id: Mapped[int] = mapped_column(BigId, sa.ForeignKey("reports.id"))
+    other_id: Mapped[int] = mapped_column(BigId, sa.ForeignKey("reports.id"), index=True)
+    kind: Mapped[LinkKind] = mapped_column(text_enum(LinkKind))
 
 
 class ConfirmationNumber(Numbered, Base):

@@ -49,6 +49,8 @@ _STAYS = {"day": 1, "night": 1, "week": 7, "month_unit": 30, "year": 365}
 _TENS = range(20, 100, 10)
 _LONGEST_NUMBER = 18
 _YEAR_DIGITS = 4
+_LONGEST_PLATE_TAIL = 3
+_MOST_PEOPLE = 200
 # Before these a people unit wins: "di rumah 2 org" counts people, "RT 3 warga" does not.
 _LOOSE_PLACES = frozenset(["rumah", "rmh", "rumh", "desa", "ds", "jalan", "jln", "jl"])
 _RECOGNISED = [
@@ -170,6 +172,8 @@ def _by_shape(spot: _Spot) -> Amount | None:
     piece, before = spot.piece, spot.before
     if piece.kind in (TokenKind.PHONE, TokenKind.NOTHING) or is_well_formed(piece.text):
         return spot.amount(Role.OTHER)
+    if before is not None and (_is_doubling(piece, before, spot.iso) or _is_plate(spot, before)):
+        return spot.amount(Role.OTHER)
     is_glued = before is not None and not piece.gap and before.is_unknown_word
     if before is not None and is_glued and before.text not in spot.iso:
         return spot.amount(Role.OTHER)
@@ -177,6 +181,23 @@ def _by_shape(spot: _Spot) -> Amount | None:
         in_place = before is not None and before.has("place_numbers") and not piece.is_after_border
         return spot.amount(Role.PLACE if in_place else Role.DATE)
     return None
+
+
+def _is_doubling(piece: Piece, before: Piece, iso: Collection[str]) -> bool:
+    """See `malam2`, `foto2`: a 2 glued to a word says the word again and counts nothing."""
+    if piece.gap or piece.text != "2" or before.text in iso:
+        return False
+    counts = ("code", "countries", "labels", "place_numbers", "destinations", "purposes")
+    return before.kind is TokenKind.WORD and not any(before.has(domain) for domain in counts)
+
+
+def _is_plate(spot: _Spot, before: Piece) -> bool:
+    """See `DH 1472 GB`: a number plate has one or two letters, a number and letters again."""
+    if not before.has("marks", "plate") or spot.value is None or spot.piece.gap.strip():
+        return False
+    after = spot.after
+    has_tail = after is not None and len(after.text) <= _LONGEST_PLATE_TAIL and not after.senses
+    return has_tail or spot.value > _MOST_PEOPLE
 
 
 def _by_word_before(spot: _Spot) -> Amount | None:
@@ -189,7 +210,7 @@ def _by_word_before(spot: _Spot) -> Amount | None:
     if before.has("marks", "date") and piece.is_number:
         return spot.amount(Role.DATE, first=1, last=_rest_of_date(spot))
     is_ordinal = before.text == "ke" and piece.is_number and not piece.gap.strip(" -")
-    is_other = any(before.has("marks", mark) for mark in ("clock", "money", "phone"))
+    is_other = any(before.has("marks", mark) for mark in ("clock", "money", "phone", "birth"))
     if is_other or is_ordinal or before.text in ("bukan", "bkn"):
         return spot.amount(Role.OTHER, first=1)
     earlier = spot.at_distance(-2)
@@ -203,6 +224,8 @@ def _in_place(spot: _Spot) -> Amount | None:
     """Give a number right after a place word to the place, unless it clearly counts people."""
     before, after = spot.before, spot.after
     if before is None or not before.has("place_numbers") or spot.piece.gap.strip(" ."):
+        return None
+    if after is not None and after.has("months"):
         return None
     counts_people = after is not None and any(after.has("units", unit) for unit in PERSONS)
     if counts_people and before.text in _LOOSE_PLACES:
@@ -248,7 +271,10 @@ def _rest_of_date(spot: _Spot) -> int:
 def _people(spot: _Spot) -> Amount:
     piece, before = spot.piece, spot.before
     unit, sure, last = _unit(spot.after), 0, spot.last
-    if unit:
+    sex = _sex_before(spot)
+    if sex:
+        unit, sure = sex, 2
+    elif unit:
         sure, last = 2, spot.last + 1
     elif before is not None and (
         before.has("labels", "count") or (before.has("units", "people") and not before.has("code"))
@@ -262,6 +288,23 @@ def _people(spot: _Spot) -> Amount:
     first = spot.at - 1 if about else spot.at
     minus = is_minus(piece.gap) and piece.is_number
     return Amount(Role.PEOPLE, spot.at, first, last, spot.value, unit, sure, minus)
+
+
+def _sex_before(spot: _Spot) -> str:
+    """See `laki 4 perempuan 2`: who is counted stands before each number."""
+    before, earlier = spot.before, spot.at_distance(-2)
+    if before is None or spot.piece.begins_field or spot.piece.gap.strip(" .:="):
+        return ""
+    if (
+        earlier is not None
+        and (earlier.is_number or earlier.has("numbers"))
+        and not (before.is_after_border)
+    ):
+        # `4 laki 2 perempuan`, unless the number before it has its own word already.
+        first = spot.at_distance(-3)
+        if first is None or not any(first.has("units", unit) for unit in ("male", "female")):
+            return ""
+    return next((u for u in ("male", "female") if before.has("units", u)), "")
 
 
 def _unit(after: Piece | None) -> str:

@@ -13,6 +13,7 @@ from parsers.masking import mask_documents
 from parsers.pieces import cut
 from parsers.reading import LONGEST
 from parsers.tokens import TokenKind, tokenise
+from parsers.work import COURTESY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,6 +78,42 @@ def read_answer(
     if work.is_own_citizen:
         _refuse_own_country(work)
     return _answer(form, question, work)
+
+
+def read_correction(
+    text: str, language: Language, code: str, *, now: datetime
+) -> Mapping[str, int | str] | None:
+    """Read `salah, 3 org`: the fields that a text puts right; none when it is not clear which.
+
+    Returns None for a text that does not begin with a word for a mistake.
+    """
+    form = language.forms.get(code)
+    covered, _ = mask_documents(storable(text))
+    if form is None or len(covered) > LONGEST:
+        return None
+    plain = cleaned(covered)
+    pieces = cut(plain.text, language.words)
+    at = next((i for i, piece in enumerate(pieces) if not piece.has("courtesy")), len(pieces))
+    if at == len(pieces) or not pieces[at].has("marks", "correction"):
+        return None
+    # What follows `bukan` on the same breath is what was wrong: `bukan 2 tapi 3 org`.
+    first = at + 1
+    but = next((i for i in range(first, len(pieces)) if pieces[i].has("marks", "rather")), None)
+    for piece in pieces[: first if but is None else but + 1]:
+        piece.became = COURTESY
+    work = make_work(covered, plain, pieces, language, form, now)
+    read_fields(work, form.fields)
+    unclear = work.shares or work.problems or work.is_own_citizen or work.unknown
+    if unclear or any(not is_trivial(piece) for _, piece in work.free()):
+        return {}
+    return dict(work.fields)
+
+
+def agrees(text: str, language: Language) -> bool:
+    """Tell whether a text only says yes."""
+    pieces = cut(cleaned(storable(text)[:LONGEST]).text, language.words)
+    said = [piece for piece in pieces if not is_trivial(piece) or piece.has("marks", "agreed")]
+    return bool(said) and all(piece.has("marks", "agreed") for piece in said)
 
 
 def choice(text: str, count: int) -> int | None:

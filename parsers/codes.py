@@ -11,6 +11,7 @@ from parsers.amounts import PERSONS
 from parsers.denials import Denials, report_code
 from parsers.kinds import ref
 from parsers.kinds.destination import HARBOUR
+from parsers.numbers import is_well_formed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -75,6 +76,8 @@ class Planner:
         for lo, hi in self._lines():
             if starts and self._takes_all(starts[-1][0]) and not self._begins_report(lo, hi):
                 continue  # a line of the words that the command takes
+            if starts and self._says_it_again(starts[-1][0], lo, hi):
+                continue
             starts += self._line(lo, hi)
             if self._plan.question is not None and not starts:
                 return self._plan
@@ -94,11 +97,20 @@ class Planner:
     def _taken_over(self, code: str, first: int, last: int) -> str:
         """Return the code that outranks one by a word in its text (`WNA ... su pulang`)."""
         for form in self._language.forms.values():
-            for loser, domain, value in form.takes_over:
-                words = self._pieces[first:last]
-                if loser == code and any(piece.has(domain, value) for piece in words):
+            for loser, senses in form.takes_over:
+                if loser == code and self._has_in_a_row(senses, first, last):
                     return form.code
         return code
+
+    def _has_in_a_row(self, senses: Sequence[tuple[str, str]], first: int, last: int) -> bool:
+        """Find words with these meanings, one right after the other."""
+        for at in range(first, last - len(senses) + 1):
+            row = self._pieces[at : at + len(senses)]
+            if all(
+                piece.has(domain, value) for piece, (domain, value) in zip(row, senses, strict=True)
+            ):
+                return True
+        return False
 
     def _lines(self) -> list[tuple[int, int]]:
         begins = [i for i, piece in enumerate(self._pieces) if i == 0 or piece.begins_line]
@@ -112,6 +124,17 @@ class Planner:
         """Tell a line that begins with a report's own code, and not with a word for it."""
         head, _, _ = self._head(lo, hi)
         return head < hi and self._pieces[head].text.upper() in self._language.forms
+
+    def _says_it_again(self, code: str, lo: int, hi: int) -> bool:
+        """See `sakit` on the line after DARURAT: an everyday word for the code before it."""
+        head, _, _ = self._head(lo, hi)
+        piece = self._pieces[head] if head < hi else None
+        return (
+            piece is not None
+            and not piece.has("code")
+            and code in piece.senses.get("ordinary_code", ())
+            and piece.text != code.lower()
+        )
 
     # --- one line -----------------------------------------------------------------------------
 
@@ -127,12 +150,12 @@ class Planner:
             if code in self._language.commands:
                 return starts
             return starts + self._further(code, head, hi)
-        for at in range(head, hi):
-            later = self._later_code(at, lo, hi)
-            if later is not None:
-                self._plan.is_quiet = self._plan.is_quiet or is_quiet
-                return [(later, at, lo), *self._further(later, at, hi)]
-        return []
+        later = self._later_code(head, lo, hi)
+        if later is None:
+            return []
+        code, at = later
+        self._plan.is_quiet = self._plan.is_quiet or is_quiet
+        return [(code, at, lo), *self._further(code, at, hi)]
 
     def _head(self, lo: int, hi: int) -> tuple[int, bool, bool]:
         """Skip courtesy, a quiet mark and dirt before the first word that counts."""
@@ -140,7 +163,11 @@ class Planner:
         while at < hi:
             piece = self._pieces[at]
             following = self._pieces[at + 1] if at + 1 < hi else None
-            if piece.has("marks", "quiet") and following is not None and following.has("code"):
+            if (
+                piece.has("marks", "quiet")
+                and following is not None
+                and (following.has("code") or following.has("ordinary_code"))
+            ):
                 is_quiet = True
             elif piece.is_number and following is not None and not following.gap:
                 pass
@@ -156,19 +183,17 @@ class Planner:
 
     def _code_at_head(self, head: int, lo: int, hi: int, *, has_subject: bool) -> str | None:
         piece = self._pieces[head]
+        if self._officer and piece.has("officer_code"):
+            command = self._language.commands[piece.value("officer_code")]
+            if self._command_fits(command, head, hi):
+                return command.code
         if piece.has("code") and head not in self._ignored:
-            code = piece.value("code")
-            if self._is_allowed(code):
-                return code
+            return piece.value("code")
         if piece.has("ordinary_code"):
             return self._ordinary(piece.value("ordinary_code"), head, lo, hi, has_subject)
         if piece.is_unknown_word:
             return self._misspelt(head, lo, hi)
         return None
-
-    def _is_allowed(self, code: str) -> bool:
-        command = self._language.commands.get(code)
-        return command is None or not command.officer or self._officer
 
     def _ordinary(self, code: str, head: int, lo: int, hi: int, has_subject: bool) -> str | None:  # noqa: FBT001
         """Take an everyday word as a code beside its thing, or when nothing else is said."""
@@ -176,21 +201,34 @@ class Planner:
         if command is not None:
             return code if self._command_fits(command, head, hi) else None
         form = self._language.forms[code]
-        if self._has_beside(form, head, lo, hi):
+        if self._has_beside(form, head, lo, hi) or self._is_set_apart(form, head, hi):
             return code
-        if not has_subject and self._uses_everything(form, head, lo, hi):
+        if not has_subject and self._is_enough(form, head, lo, hi):
             return code
         if form.ask_if_unsure is not None:
             self._plan.question = (code, form.ask_if_unsure)
         return None
 
-    def _uses_everything(self, form: Form, head: int, lo: int, hi: int) -> bool:
+    def _is_set_apart(self, form: Form, head: int, hi: int) -> bool:
+        """See `PERGI#...`: the mark between fields says that the word before it is a code."""
+        is_word = self._pieces[head].text == form.code.lower()
+        return is_word and head + 1 < hi and self._pieces[head + 1].begins_field
+
+    def _is_enough(self, form: Form, head: int, lo: int, hi: int) -> bool:
+        """Tell whether an everyday word is the code because the form can use all the rest.
+
+        The code word itself needs more than that: alone it is the code, with other words it counts
+        only beside its thing (`pergi 104277`, not `pergi 2 hari`).
+        """
         if form.denies:
             return self._denials.stands_alone(head, lo, hi)
         work = self._trial(form, lo, hi, head)
+        if any(name in work.fields or work.has_problem(name) for name in form.enough):
+            return True
         left = [p for _, p in work.free() if not (p.has("courtesy") or p.has("filler"))]
-        is_code_alone = self._pieces[head].text == form.code.lower()
-        return not left and bool(work.fields or work.problems or is_code_alone)
+        if self._pieces[head].text == form.code.lower():
+            return not left and not (work.fields or work.problems)
+        return not left and bool(work.fields or work.problems)
 
     def _command_fits(self, command: Command, head: int, hi: int) -> bool:
         rest = [p for p in self._pieces[head + 1 : hi] if not p.has("courtesy") and p.text != "?"]
@@ -198,7 +236,7 @@ class Planner:
             return self._help_topic(head, hi) is not None
         if command.takes == "ref":
             words = [p for p in rest if not p.is_number and p.text not in ref.LABELS]
-            return not words if not command.takes_text else bool(rest and rest[0].is_number)
+            return not words if not command.takes_text else not rest or rest[0].is_number
         return not rest
 
     def _help_topic(self, at: int, hi: int) -> str | None:
@@ -220,14 +258,31 @@ class Planner:
             code = form.code.lower()
             if not _is_slip_of(typed, code):
                 continue
-            if form.ask_if_unsure is not None:
+            if form.denies and form.ask_if_unsure is not None:
                 self._plan.question = (form.code, form.ask_if_unsure)
                 return None
             work = self._trial(form, lo, hi, head)
             needed = 1 if len(code) >= _ONE_EDIT_FROM else 2
             if len(work.fields) >= needed:
                 return form.code
-        return None
+        return self._misspelt_command(head, hi)
+
+    def _misspelt_command(self, head: int, hi: int) -> str | None:
+        """See `STATSU 104277`: a slip, and a whole confirmation number right after it."""
+        digits, _ = ref.join_digits(self._pieces, head + 1, hi)
+        if not is_well_formed(digits):
+            return None
+        return next(
+            (
+                command.code
+                for command in self._language.commands.values()
+                if command.takes == "ref"
+                and (self._officer or not command.officer)
+                and len(command.code) >= _ONE_EDIT_FROM
+                and _is_slip_of(self._pieces[head].text, command.code.lower())
+            ),
+            None,
+        )
 
     # --- codes later in a line -----------------------------------------------------------------
 
@@ -241,6 +296,10 @@ class Planner:
                 continue
             current = found[-1][0] if found else code
             is_word = piece.text == other.lower()
+            # A guest is a part of an emergency, no report of an arrival.
+            holds_guests = self._language.forms[current].outranks_aliases
+            if holds_guests and not (is_word and piece.is_after_border):
+                continue
             if not is_word and (other == current or not piece.is_after_border):
                 continue
             if piece.became is None and self._has_beside(
@@ -252,11 +311,21 @@ class Planner:
     def _until_next_code(self, at: int, hi: int) -> int:
         return next((i for i in range(at + 1, hi) if self._pieces[i].has("code")), hi)
 
-    def _later_code(self, at: int, lo: int, hi: int) -> str | None:
-        code = self._report_code(at)
-        if code is None or not self._has_beside(self._language.forms[code], at, lo, hi):
-            return None
-        return code
+    def _later_code(self, head: int, lo: int, hi: int) -> tuple[str, int] | None:
+        """Find the code inside a line: the first one that stands, or one that outranks it."""
+        found: tuple[str, int] | None = None
+        for at in range(head, hi):
+            code = self._report_code(at)
+            if code is None:
+                continue
+            form = self._language.forms[code]
+            if found is not None and not form.outranks_aliases:
+                continue
+            if self._has_beside(form, at, lo, hi):
+                found = (code, at)
+                if form.outranks_aliases or self._pieces[at].text == code.lower():
+                    break
+        return found
 
     def _report_code(self, at: int) -> str | None:
         return None if at in self._ignored else report_code(self._pieces[at], self._language)
@@ -265,10 +334,13 @@ class Planner:
         """Tell whether the thing itself stands beside a code word (`lampu darurat` has none)."""
         if self._is_denied(at):
             return False
-        window = range(max(lo, at - _BESIDE), min(hi, at + _BESIDE + 1))
+        word = self._pieces[at]
+        if self._is_announced(at):
+            return True
+        reach = hi if form.outranks_aliases and word.is_after_border else at + _BESIDE + 1
+        window = range(max(lo, at - _BESIDE), min(hi, reach))
         if any(index != at and self._is_thing(form, index) for index in window):
             return True
-        word = self._pieces[at]
         is_thing = any(word.has(domain, value) for domain, value in form.beside)
         if not is_thing or word.text == form.code.lower():
             return False
@@ -276,6 +348,12 @@ class Planner:
         return (before is not None and before.has("marks", "arrive")) or any(
             self._counts_people(index) for index in window
         )
+
+    def _is_announced(self, at: int) -> bool:
+        """See `lapor PMI`: the code word itself right after the word for reporting."""
+        word, before = self._pieces[at], self._pieces[at - 1] if at else None
+        is_code = word.has("code") and word.text == word.value("code").lower()
+        return is_code and before is not None and before.has("marks", "reporting")
 
     def _is_thing(self, form: Form, index: int) -> bool:
         piece = self._pieces[index]
@@ -342,8 +420,13 @@ class Planner:
             self._plan.question = (None, "ERR_RANCU")
 
     def _leaves_without_who(self, head: int) -> bool:
-        """See `pulang 2 org`: somebody leaves, be it a guest or one of us."""
-        if head >= len(self._pieces) or not self._pieces[head].has("marks", "depart"):
+        """See `pulang 2 org`, `besok 3 org berangkat`: somebody leaves, a guest or one of us."""
+        if head >= len(self._pieces):
+            return False
+        rest = range(head, len(self._pieces))
+        leaves = any(self._pieces[i].has("marks", "depart") for i in rest)
+        counts = any(self._counts_people(i) for i in rest)
+        if not leaves or not (counts or self._pieces[head].has("marks", "depart")):
             return False
         known = ("days", "numbers", "units", "destinations", "transport", "courtesy", "filler")
         marks = ("goal", "done", "by", "from", "depart")
@@ -351,7 +434,7 @@ class Planner:
             piece.is_number
             or any(piece.has(domain) for domain in known)
             or any(piece.has("marks", mark) for mark in marks)
-            for piece in self._pieces[head + 1 :]
+            for piece in self._pieces[head:]
         )
 
 

@@ -43,10 +43,14 @@ _NO_VERDICT = Verdict()
 
 def report_code(piece: Piece, language: Language) -> str | None:
     """Return the report code that a piece surely is."""
-    if not piece.has("code"):
-        return None
-    code = piece.value("code")
-    return code if code in language.forms else None
+    if piece.has("code"):
+        code = piece.value("code")
+        return code if code in language.forms else None
+    if piece.is_after_border and piece.has("ordinary_code"):
+        # A code that is an everyday word too (`pergi`) is one only where something new begins.
+        code = piece.value("ordinary_code")
+        return code if code in language.forms and piece.text == code.lower() else None
+    return None
 
 
 class Denials:
@@ -158,7 +162,14 @@ class Denials:
         if at + 1 >= len(self._pieces) or not self._pieces[at + 1].has("marks", "absent"):
             return False
         after = self._pieces[at + 2] if at + 2 < len(self._pieces) else None
-        return after is None or after.is_after_border or after.has("code") or after.has("filler")
+        return (
+            after is None
+            or after.is_after_border
+            or after.has("code")
+            or after.has("filler")
+            or after.has("months")
+            or any(after.has("marks", mark) for mark in ("month", "this_month", "last_month"))
+        )
 
     def _has_content(self, at: int, code: str) -> bool:
         form = self._language.forms[code]
@@ -166,7 +177,7 @@ class Denials:
 
     def _is_harmless(self, piece: Piece, at: int) -> bool:
         domains = ("courtesy", "filler", "months", "days", "labels")
-        marks = ("absent", "month", "this_month", "last_month", "date", "at", "from")
+        marks = ("absent", "month", "this_month", "last_month", "date", "at", "from", "quiet")
         if any(piece.has(domain) for domain in domains):
             return True
         if any(piece.has("marks", mark) for mark in marks):

@@ -82,22 +82,37 @@ def _give_unknowns(work: Work, fields: Sequence[Field]) -> None:
         return
     order = {one.name: position for position, one in enumerate(fields)}
     for one in said:
-        still = [f for f in fields if f.may_be_unknown and f.wanted and not work.is_settled(f.name)]
-        if work.shares:
-            still = [f for f in still if f.kind not in ("country", "count")]
-        if not still:
-            return
-        named = next((f for f in still if f.name == one.label), None)
+        open_ones = [f for f in fields if f.may_be_unknown and not work.is_settled(f.name)]
+        still = [f for f in open_ones if f.wanted and _may_be_meant(work, f, one)]
+        named = next((f for f in open_ones if f.name == one.label), None)
+        if named is None and not still:
+            continue
         behind = max(
             (order[p.became] for p in work.pieces[: one.index] if p.became in order), default=-1
         )
-        after = next((f for f in still if order[f.name] > behind), still[0])
-        chosen = named or (still[0] if len(said) >= len(still) else after)
+        after = next((f for f in still if order[f.name] > behind), None)
+        in_order = still[0] if still and (after is None or len(said) >= len(still)) else after
+        chosen = named or in_order
+        if chosen is None:
+            continue
         settle_unknown(work, chosen)
         work.take(chosen.name, one.index)
         label = work.after(one.index)
         if label is not None and label.has("labels", chosen.name):
             work.take(chosen.name, one.index + 1)
+
+
+def _may_be_meant(work: Work, field: Field, said: _Said) -> bool:
+    """Tell whether a `tidak tahu` that names no field may be about this one.
+
+    In free words (`sonde tau dong bikin apa`) it is not about the place; as a field alone it is.
+    """
+    if work.shares and field.kind in ("country", "count"):
+        return False
+    if field.kind != "place":
+        return True
+    piece, after = work.pieces[said.index], work.after(said.index)
+    return piece.begins_field and (after is None or after.begins_field)
 
 
 def _says_unknown(work: Work, index: int, piece: Piece) -> bool:
@@ -122,6 +137,8 @@ def has_minor(work: Work) -> bool:
         if amount.role is Role.AGE and amount.value is not None and 0 < amount.value < _ADULT:
             return True
     for index, piece in enumerate(work.pieces):
+        if piece.has("marks", "birth") and _is_born_a_minor(work, index):
+            return True
         if piece.has("marks", "minor"):
             before = work.before(index)
             denied = before is not None and (
@@ -129,6 +146,15 @@ def has_minor(work: Work) -> bool:
             )
             if not denied:
                 return True
+    return False
+
+
+def _is_born_a_minor(work: Work, index: int) -> bool:
+    """See `lahir 2010`, `lahir thn 2010`."""
+    for at in (index + 1, index + 2):
+        piece = work.pieces[at] if at < len(work.pieces) else None
+        if piece is not None and piece.kind is TokenKind.NUMBER and len(piece.text) == 4:  # noqa: PLR2004
+            return 0 <= work.today.year - int(piece.text) < _ADULT
     return False
 
 

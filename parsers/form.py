@@ -38,6 +38,9 @@ _FORM_KEYS = frozenset(
         "enough",
         "takes_over",
         "ask_if_unsure",
+        "outranks_aliases",
+        "about",
+        "alike_by",
         "aliases",
         "ordinary_aliases",
         "replies",
@@ -47,7 +50,17 @@ _FORM_KEYS = frozenset(
 _FIELD_KEYS = frozenset(["name", "kind", "label", "wanted", "may_be_unknown", "ask", "limits"])
 _REPLY_KEYS = frozenset(["ok", "incomplete", "help"])
 _COMMAND_KEYS = frozenset(
-    ["code", "title", "takes", "takes_text", "aliases", "ordinary_aliases", "officer"]
+    [
+        "code",
+        "title",
+        "takes",
+        "takes_text",
+        "aliases",
+        "ordinary_aliases",
+        "officer",
+        "not_open_yet",
+        "about",
+    ]
 )
 
 
@@ -92,12 +105,18 @@ class Form:
     beside: tuple[tuple[str, str], ...] = ()
     enough: tuple[str, ...] = ()
     """Fields of which each alone makes a whole report; nothing else is missing then."""
-    takes_over: tuple[tuple[str, str, str], ...] = ()
-    """Other codes' reports that are this one when such a word is in them: code, domain, value."""
+    takes_over: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
+    """Other codes' reports that are this one when such words follow each other in them."""
+    outranks_aliases: bool = False
+    """Anywhere on a line it counts before another code's alias: `ada turis mencurigakan`."""
     denies: bool = False
     """It says that there is nothing, so it contradicts what it stands beside."""
     ask_if_unsure: str | None = None
     """The reply that asks whether an everyday word was meant as this report."""
+    about: str | None = None
+    """The code of the report that its confirmation number must name."""
+    alike_by: str | None = None
+    """The field in which two reports of one village agree if they may tell of the same."""
     aliases: tuple[str, ...] = ()
     ordinary_aliases: tuple[str, ...] = ()
     replies: Replies = Replies()
@@ -118,9 +137,9 @@ class Form:
         known_unknown: Collection[str] = (),
     ) -> tuple[str, ...]:
         """Name the wanted fields that are neither there, nor a problem, nor said to be unknown."""
-        if any(name in fields for name in self.enough):
-            return ()
         settled = {*fields, *known_unknown, *(problem.field for problem in problems)}
+        if not settled.isdisjoint(self.enough):
+            return ()
         return tuple(f.name for f in self.fields if f.wanted and f.name not in settled)
 
     def urgency_of(
@@ -154,6 +173,10 @@ class Command:
     aliases: tuple[str, ...] = ()
     ordinary_aliases: tuple[str, ...] = ()
     officer: bool = False
+    not_open_yet: bool = False
+    """It is understood, and answered that it cannot be done yet."""
+    about: str | None = None
+    """The code of the reports that it is for; None: any."""
 
 
 def read_form(source: Source, kinds: Collection[str]) -> Form:
@@ -181,11 +204,16 @@ def read_form(source: Source, kinds: Collection[str]) -> Form:
         enough=_words(source, raw, "enough"),
         takes_over=tuple(_takes_over(source, raw.get("takes_over", {}))),
         denies=raw.get("denies", False) is True,
-        ask_if_unsure=raw.get("ask_if_unsure"),
+        ask_if_unsure=_optional(source, raw, "ask_if_unsure"),
+        outranks_aliases=raw.get("outranks_aliases", False) is True,
+        about=_optional(source, raw, "about"),
+        alike_by=_optional(source, raw, "alike_by"),
         aliases=_words(source, raw, "aliases"),
         ordinary_aliases=_words(source, raw, "ordinary_aliases"),
         replies=Replies(**{key: str(value) for key, value in replies.items()}),
     )
+    if form.alike_by is not None and form.field(form.alike_by) is None:
+        raise source.wrong("alike_by", f"there is no field {form.alike_by!r}", "Name one of ours.")
     if form.holds_draft and not any(one.wanted for one in form.fields):
         raise source.wrong(
             "holds_draft", "a draft waits for a wanted field, and there is none", "Write false."
@@ -209,6 +237,8 @@ def read_commands(source: Source) -> list[Command]:
                 aliases=_words(source, entry, "aliases"),
                 ordinary_aliases=_words(source, entry, "ordinary_aliases"),
                 officer=entry.get("officer", False) is True,
+                not_open_yet=entry.get("not_open_yet", False) is True,
+                about=_optional(source, entry, "about"),
             )
         )
     return commands
@@ -261,6 +291,10 @@ def _typed(
     return value
 
 
+def _optional(source: Source, raw: Mapping[str, Any], key: str) -> str | None:
+    return _typed(source, raw, key, str) if key in raw else None
+
+
 def _code(source: Source, raw: Mapping[str, Any]) -> str:
     code = _typed(source, raw, "code", str)
     if not (code.isascii() and code.isalpha() and code.isupper()):
@@ -297,12 +331,15 @@ def _words(source: Source, raw: Mapping[str, Any], key: str) -> tuple[str, ...]:
     return tuple(words)
 
 
-def _takes_over(source: Source, raw: Any) -> Iterable[tuple[str, str, str]]:  # noqa: ANN401
+def _takes_over(
+    source: Source,
+    raw: Any,  # noqa: ANN401
+) -> Iterable[tuple[str, tuple[tuple[str, str], ...]]]:
     if not isinstance(raw, dict):
         raise source.wrong("takes_over", "takes_over is no table", 'Write { WNA = ["marks:x"] }.')
     for code, senses in raw.items():
         for words in senses:
-            yield (code, *_sense(words))
+            yield code, tuple(_sense(one) for one in words.split())
 
 
 def _sense(words: str) -> tuple[str, str]:

@@ -39,6 +39,10 @@ def load(agency_dir: Path | None = None) -> Language:
         {command.code: command for command, _ in commands},
         vocabulary,
     )
+    entries: list[tuple[Form, Source] | tuple[Command, Source]] = [*forms, *commands]
+    for entry, source in entries:
+        if entry.about is not None and entry.about not in language.forms:
+            raise source.wrong(f'"{entry.about}"', f"no form {entry.about!r}", "Mend about.")
     for form, source in forms:
         _check_beside(form, source, vocabulary)
         _check_limits(form, source, vocabulary)
@@ -54,7 +58,7 @@ def _add_codes(
     vocabulary: Vocabulary, entries: list[tuple[Form, Source] | tuple[Command, Source]]
 ) -> None:
     """Put every code and alias into the vocabulary; each belongs to one form or command only."""
-    owners: dict[str, str] = {}
+    owners: dict[tuple[str, str], str] = {}
     codes: set[str] = set()
     for entry, source in entries:
         if entry.code in codes:
@@ -63,14 +67,19 @@ def _add_codes(
             )
         codes.add(entry.code)
         ordinary = {clean(word) for word in entry.ordinary_aliases}
+        is_for_officers = isinstance(entry, Command) and entry.officer
         for alias in (entry.code, *entry.aliases, *entry.ordinary_aliases):
             words = " ".join(token.text for token in tokenise(clean(alias)))
-            owner = owners.setdefault(words, entry.code)
+            # Officers' words are read apart: CEK asks how a report stands, and an officer's checks.
+            audience = "officer" if is_for_officers else "all"
+            owner = owners.setdefault((audience, words), entry.code)
             if owner != entry.code:
                 raise source.wrong(
                     f'"{alias}"', f"the alias {alias!r} belongs to {owner} already", "Delete one."
                 )
             domain = "ordinary_code" if clean(alias) in ordinary else "code"
+            if is_for_officers:
+                domain = "officer_code"
             if not vocabulary.add(domain, entry.code, alias):
                 raise source.wrong(
                     f'"{alias}"', f"the alias {alias!r} holds no letter", "Delete it."
@@ -78,7 +87,8 @@ def _add_codes(
 
 
 def _check_beside(form: Form, source: Source, vocabulary: Vocabulary) -> None:
-    for domain, value in (*form.beside, *((one[1], one[2]) for one in form.takes_over)):
+    senses = [sense for _, row in form.takes_over for sense in row]
+    for domain, value in (*form.beside, *senses):
         if not vocabulary.knows(domain, value):
             raise source.wrong(
                 f"{domain}:{value}" if value else domain,

@@ -152,7 +152,7 @@ class _Pass:
         read_fields(work, form.fields)
         self._add_note(work, part)
         flags = self._flags | work.flags
-        if form.urgent_if_minor and has_minor(work):
+        if form.never_waits and has_minor(work):
             flags.add("minor")
         if any(piece.has("marks", "official") for piece in work.pieces):
             flags.add("about_official")

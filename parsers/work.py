@@ -88,16 +88,16 @@ class Work:
         self, name: str, given: str, reason: Reason, options: tuple[str, ...] = ()
     ) -> None:
         """Put down why a field could not be read; the first problem of a field stands."""
-        if all(problem.field != name for problem in self.problems):
+        if not self.has_problem(name):
             self.problems.append(Problem(name, given, reason, options))
 
     def is_settled(self, name: str) -> bool:
         """Tell whether a field has a value, a problem, or is said to be unknown."""
-        return (
-            name in self.fields
-            or name in self.unknown
-            or any(problem.field == name for problem in self.problems)
-        )
+        return name in self.fields or name in self.unknown or self.has_problem(name)
+
+    def has_problem(self, name: str) -> bool:
+        """Tell whether a field was there and could not be read."""
+        return any(problem.field == name for problem in self.problems)
 
     def name_of(self, kind: str) -> str:
         """Return the form's name for its field of a kind; the kind's own where it has none."""

@@ -100,7 +100,8 @@ def _report(asker: Asker, view: ReportView) -> Content:
         lines.append(word("belum_terverifikasi"))
     for field in form.fields:
         value = view.fields.get(field.name)
-        if value is None or (is_summary and not field.wanted):
+        is_told = field.wanted and field.kind != "place"
+        if value is None or (is_summary and not is_told):
             continue
         if field.kind == "place" and not asker.is_ussd:
             continue  # a host's name: not for an SMS

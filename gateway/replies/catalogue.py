@@ -20,6 +20,8 @@ PARTS = ("texts", "words", "screens")
 #: longest village name of TTS has 16, the longest country name in its short form 17.
 LONGEST: Mapping[str, int] = {
     "no": 8,
+    "ref": 8,
+    "apa_terjadi": 15,
     "n": 3,
     "org": 17,
     "negara": 17,
@@ -35,7 +37,7 @@ LONGEST: Mapping[str, int] = {
     "x": 12,
     "kode": 8,
     "kode_kode": 44,
-    "daftar": 84,
+    "daftar": 92,
     "status": 17,
     "contoh": 110,
     "tgl": 5,
@@ -51,7 +53,22 @@ _VARIABLE = re.compile(r"\{(\w*)\}")
 
 #: What a text about a report may have; a form's help has its code and its example.
 _OF_A_REPORT = frozenset(
-    ["no", "n", "kode", "apa", "org", "negara", "tujuan", "ke", "kapan", "bulan", "desa", "desa_b"]
+    [
+        "no",
+        "n",
+        "kode",
+        "apa",
+        "org",
+        "negara",
+        "tujuan",
+        "ke",
+        "kapan",
+        "bulan",
+        "desa",
+        "desa_b",
+        "ref",
+        "apa_terjadi",
+    ]
 )
 _OF_HELP = frozenset(["kode", "contoh"])
 

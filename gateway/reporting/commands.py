@@ -1,4 +1,4 @@
-"""What a sender asks for besides reporting: STATUS, TAMBAH, BATAL, BANTU, DAFTAR, BERHENTI."""
+"""What a sender asks for besides reporting: STATUS, TAMBAH, BATAL, MASIH, BANTU, DAFTAR ..."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -24,11 +24,31 @@ def run(
     number = item.fields.get("ref")
     if number is None:
         return voice.say("ERR_NOMOR_KURANG", kode=item.code or ""), None
-    report = keeping.own_report(session, sender, str(number))
+    if desk.language.commands[item.code or ""].not_open_yet:
+        return voice.say("PETUGAS_BELUM", kode=item.code or "", no=str(number)), None
+    about = desk.language.commands[item.code or ""].about
+    report, refusal = find(session, desk, sender, str(number), about)
+    if report is None:
+        return refusal, None
+    return _about(session, desk, sender, item, report, spoken_at), report
+
+
+def find(
+    session: Session, desk: Desk, sender: Sender, number: str, about: str | None
+) -> tuple[Report | None, Reply | None]:
+    """Find the report that a number names, or say why not.
+
+    What is about a guest may come from any phone of the village; all else only from the phone that
+    sent the report. A wrong number, an unknown one and somebody else's get the same answer.
+    """
+    report = keeping.own_report(session, sender, number)
+    if report is None and about is not None:
+        report = keeping.villages_report(session, sender, number, about)
     if report is None or report.number is None:
-        # A wrong number, an unknown one and somebody else's get the same answer.
-        return voice.say("ERR_NOMOR", x=str(number)), None
-    return _about(desk, item, report, spoken_at), report
+        return None, desk.voice.say("ERR_NOMOR", x=number)
+    if about is not None and report.code != about:
+        return None, desk.voice.of_report("ERR_BUKAN_WNA", number, report.code, report.state)
+    return report, None
 
 
 def _without_number(voice: Voice, sender: Sender, item: Item) -> Reply | None:
@@ -42,7 +62,14 @@ def _without_number(voice: Voice, sender: Sender, item: Item) -> Reply | None:
     return None  # MENU, by itself, opens the menu; beside a report it is left out
 
 
-def _about(desk: Desk, item: Item, report: Report, spoken_at: datetime) -> Reply:
+def _about(  # one row of a table: each command needs another part
+    session: Session,
+    desk: Desk,
+    sender: Sender,
+    item: Item,
+    report: Report,
+    spoken_at: datetime,
+) -> Reply:
     voice = desk.voice
     number = report.number or ""
     match item.code:
@@ -52,8 +79,11 @@ def _about(desk: Desk, item: Item, report: Report, spoken_at: datetime) -> Reply
                 return voice.of_report("ERR_TAMBAH_KOSONG", number, report.code, report.state)
             keeping.add_note(desk, report, text, "added", spoken_at)
             return voice.of_report("OK_TAMBAH", number, report.code, report.state)
+        case "MASIH":
+            keeping.note_guest(report, "still_here", sender)
+            return voice.of_report("OK_MASIH", number, report.code, report.state)
         case "BATAL":
-            key = keeping.withdraw(desk.language, report)
+            key = keeping.withdraw(session, desk.language, report)
             return voice.of_report(key, number, report.code, report.state)
         case _:
             return voice.of_report("STATUS", number, report.code, report.state)

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from gateway import clock
 from gateway.messaging import sending
-from gateway.reporting import commands, keeping, limits, officers_texts
+from gateway.reporting import commands, keeping, limits, linking, officers_texts
 from gateway.reporting.desk import Desk
 from gateway.reporting.senders import Sender, who_sent
 from gateway.reporting.voice import URGENT, Reply
@@ -22,7 +22,7 @@ from models.inbox import InboundMessage
 from models.people import Phone, PhoneKind
 from models.report import Report
 from models.states import Lane, ReportState
-from parsers.answering import read_answer
+from parsers.answering import agrees, read_answer, read_correction
 from parsers.reading import Item, Outcome, Reading, read
 
 #: The same text is the same report for so long, and a question stays open.
@@ -30,6 +30,8 @@ _A_DAY = timedelta(hours=24)
 #: Later than this an answer names the day of what it answers.
 _LATE_AFTER = timedelta(hours=6)
 _MOST_OPEN_QUESTIONS = 10
+#: A text with more words is no answer to a question, but talk.
+_SHORT_WORDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,12 +185,16 @@ class _Handling:
         kept: list[tuple[Item, Report]] = []
         needless: list[Told] = []
         for item in items:
-            refusal = self._needless(item)
+            arrival, refusal = self._arrival(item)
+            refusal = refusal or self._needless(item)
             if refusal is not None:
                 needless.append(refusal)
-            else:
-                report = keeping.keep(self.session, self.desk, self.message, self.sender, item)
-                kept.append((item, report))
+                continue
+            report = keeping.keep(self.session, self.desk, self.message, self.sender, item)
+            kept.append((item, report))
+            if arrival is not None:
+                linking.link_departure(self.session, report, arrival)
+                keeping.note_guest(arrival, "left", self.sender, number=report.number)
         if not kept:
             return needless[0]
         first_item, first = kept[0]
@@ -219,17 +225,7 @@ class _Handling:
 
     def _answer(self) -> Told | None:
         """Take the message as an answer to the newest question of ours that it fits."""
-        open_ones = self.session.scalars(
-            sa.select(Report)
-            .where(
-                Report.phone_id == self.sender.phone.id,
-                Report.asked_at.is_not(None),
-                Report.asked_at > clock.now() - _A_DAY,
-            )
-            .order_by(Report.id.desc())
-            .limit(_MOST_OPEN_QUESTIONS)
-        ).all()
-        for report in open_ones:
+        for report in self._open_questions():
             if keeping.take_answer(
                 self.session,
                 self.desk,
@@ -247,8 +243,24 @@ class _Handling:
                 return Told("answer", reply, (report,))
         return None
 
+    def _open_questions(self) -> Sequence[Report]:
+        """List what we have asked this phone within the day, the newest first."""
+        return self.session.scalars(
+            sa.select(Report)
+            .where(
+                Report.phone_id == self.sender.phone.id,
+                Report.asked_at.is_not(None),
+                Report.asked_at > clock.now() - _A_DAY,
+            )
+            .order_by(Report.id.desc())
+            .limit(_MOST_OPEN_QUESTIONS)
+        ).all()
+
     def _chat(self, item: Item) -> Told | None:
         """Answer a text without a code, once it is sure that it is no piece of a report."""
+        understood = self._agreement() or self._correction()
+        if understood is not None:
+            return understood
         if item.ask is None:
             return Told("chat")
         if self.sender.is_registered and self.message.text.strip() and self.desk.piece_wait:
@@ -263,7 +275,54 @@ class _Handling:
         if limits.was_answered(self.session, self.message):
             # A machine that echoes us would go on for ever; a person has had this answer already.
             return Told("chat")
-        return Told("chat", self.desk.voice.item(item))
+        return self._asked_again() or Told("chat", self.desk.voice.item(item))
+
+    def _agreement(self) -> Told | None:
+        """Take `ya` as the answer to the question whether there is nothing to report."""
+        asked = limits.last_sent(self.session, self.sender.phone.id, clock.now() - _A_DAY)
+        denying = [form for form in self.desk.language.forms.values() if form.denies]
+        meant = next((form for form in denying if asked == form.ask_if_unsure), None)
+        if meant is None or not agrees(self.message.text, self.desk.language):
+            return None
+        items = read(meant.code, self.desk.language, now=self.spoken_at).items
+        return self._keep(items, ())
+
+    def _correction(self) -> Told | None:
+        """Put right the newest report of this phone: `salah, 3 org`."""
+        newest = self.session.scalars(
+            sa.select(Report)
+            .where(
+                Report.phone_id == self.sender.phone.id,
+                Report.number.is_not(None),
+                Report.received_at > clock.now() - _A_DAY,
+                Report.state.in_([ReportState.RECEIVED, ReportState.NOTIFIED]),
+            )
+            .order_by(Report.id.desc())
+            .limit(1)
+        ).first()
+        if newest is None:
+            return None
+        said = read_correction(
+            self.message.text, self.desk.language, newest.code, now=self.spoken_at
+        )
+        if said is None:
+            return None
+        voice = self.desk.voice
+        if not said:
+            reply = voice.of_report("ERR_RALAT", newest.number or "", newest.code, newest.state)
+            return Told("rejected", reply, (newest,))
+        keeping.correct(self.desk, self.sender, newest, self.message, said)
+        return Told("corrected", voice.kept(keeping.as_kept(newest, self.sender)), (newest,))
+
+    def _asked_again(self) -> Told | None:
+        """Put the open question once more where a short text was no answer that we can read."""
+        if len(self.message.text.split()) > _SHORT_WORDS:
+            return None
+        found = next(iter(self._open_questions()), None)
+        if found is None or not (found.missing or found.problems):
+            return None
+        reply = self.desk.voice.question(keeping.as_kept(found, self.sender))
+        return Told("chat", reply, (found,))
 
     def _joined(self, report: Report) -> Reply | None:
         """Tell where a text went that may have been meant as something else."""
@@ -299,6 +358,15 @@ class _Handling:
         if limits.was_sent(self.session, first.phone_id, "ERR_SAMA", hour_ago, first.id):
             return Told("again", None, (first,))
         return Told("again", self.desk.voice.same(first.number), (first,))
+
+    def _arrival(self, item: Item) -> tuple[Report | None, Told | None]:
+        """Find the report whose guests have left, by the number that was given, or refuse it."""
+        about = self.desk.language.forms[item.code or ""].about
+        number = item.fields.get("ref")
+        if about is None or number is None:
+            return None, None
+        found, refusal = commands.find(self.session, self.desk, self.sender, str(number), about)
+        return found, Told("rejected", refusal) if found is None else None
 
     def _needless(self, item: Item) -> Told | None:
         """Refuse `nothing to report` for a month in which this phone has reported something.

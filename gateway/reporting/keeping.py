@@ -1,7 +1,7 @@
 """Reports and drafts in the database: made, completed, added to; each change with its event."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway import clock
+from gateway.reporting import linking
 from gateway.reporting.desk import Desk
 from gateway.reporting.senders import Sender
 from gateway.reporting.voice import URGENT, VILLAGE, Kept
@@ -77,8 +78,12 @@ def _receive(session: Session, desk: Desk, report: Report) -> None:
         raise RuntimeError("the database gave no place in the order of numbers")
     report.number = numbers.number_for(ordinal, desk.number_key)
     report.move_to(ReportState.RECEIVED)
+    form = desk.language.forms[report.code]
     _add_event(report, "received", unverified=report.unverified_reason)
-    if desk.language.forms[report.code].first_state == ReportState.CLOSED:
+    alike = linking.link_alike(session, form, report)
+    if alike:
+        _add_event(report, "linked", by="gateway", alike=alike)
+    if form.first_state == ReportState.CLOSED:
         report.move_to(ReportState.CLOSED)
         _add_event(report, "closed", by="gateway")
 
@@ -112,16 +117,45 @@ def _complete(
 ) -> None:
     added = {name: value for name, value in answer.fields.items() if name != "note"}
     village = [VILLAGE] if VILLAGE in report.missing else []
-    report.fields = {**report.fields, **added}
+    report.flags = sorted({*report.flags, *answer.flags})
+    _take_in(language, sender, report, message, added)
     report.problems = _stored(answer.problems)
     report.missing = [*answer.missing, *village]
-    spoken_at = clock.spoken_at(message.network_time, message.received_at, sender.zone)
-    report.flags = sorted({*report.flags, *answer.flags})
+    _add_event(report, "completed", message=message.id, fields=added)
+
+
+def _take_in(
+    language: Language,
+    sender: Sender,
+    report: Report,
+    message: InboundMessage,
+    fields: Mapping[str, int | str],
+) -> None:
+    """Put fields into a report, which may make it urgent."""
+    report.fields = {**report.fields, **fields}
     if report.urgency != URGENT:
         # What made it urgent may be a word that no field holds: it is never taken back.
+        spoken_at = clock.spoken_at(message.network_time, message.received_at, sender.zone)
         form = language.forms[report.code]
         report.urgency = form.urgency_of(report.fields, report.flags, spoken_at)
-    _add_event(report, "completed", message=message.id, fields=added)
+
+
+def correct(
+    desk: Desk,
+    sender: Sender,
+    report: Report,
+    message: InboundMessage,
+    said: Mapping[str, int | str],
+) -> None:
+    """Put fields of a report right; what stood there before stays in its history."""
+    new = {name: value for name, value in said.items() if name != "note"}
+    before = {name: report.fields[name] for name in new if name in report.fields}
+    _take_in(desk.language, sender, report, message, new)
+    report.problems = [one for one in report.problems if one["field"] not in new]
+    report.missing = [name for name in report.missing if name not in new]
+    if not (report.missing or report.problems):
+        report.asked_at = None
+    _add_event(report, "corrected", message=message.id, fields=new, before=before)
 
 
 def _choose_village(sender: Sender, report: Report, message: InboundMessage) -> bool:
@@ -186,7 +220,7 @@ def add_note(desk: Desk, report: Report, text: str, event: str, spoken_at: datet
     _add_event(report, "raised", by="gateway", flags=sorted(new_flags), urgency=report.urgency)
 
 
-def withdraw(language: Language, report: Report) -> str:
+def withdraw(session: Session, language: Language, report: Report) -> str:
     """Withdraw a report if its code and state allow it; give the key of the text that says so."""
     form = language.forms[report.code]
     if report.state is ReportState.INVALID:
@@ -200,6 +234,9 @@ def withdraw(language: Language, report: Report) -> str:
     if report.state in untaken and report.move_to(ReportState.INVALID):
         report.asked_at = None
         _add_event(report, "withdrawn")
+        arrival = linking.arrival_of(session, report)
+        if arrival is not None:
+            _add_event(arrival, "departure_withdrawn", by="gateway", number=report.number)
         return "OK_BATAL"
     return "ERR_BATAL_TELAT"
 
@@ -209,6 +246,24 @@ def own_report(session: Session, sender: Sender, number: str) -> Report | None:
     return session.scalars(
         sa.select(Report).where(Report.number == number, Report.phone_id == sender.phone.id)
     ).one_or_none()
+
+
+def villages_report(session: Session, sender: Sender, number: str, code: str) -> Report | None:
+    """Find a report with this code that any phone of the sender's villages has sent."""
+    return session.scalars(
+        sa.select(Report).where(
+            Report.number == number,
+            Report.code == code,
+            Report.village_code.in_([village.code for village in sender.villages]),
+            Report.verified,
+        )
+    ).one_or_none()
+
+
+def note_guest(report: Report, event: str, sender: Sender, **detail: object) -> None:
+    """Put down what was said of a guest: still here, left, or not left after all."""
+    by = "reporter" if report.phone_id == sender.phone.id else "village"
+    _add_event(report, event, by=by, **detail)
 
 
 def as_kept(report: Report, sender: Sender) -> Kept:

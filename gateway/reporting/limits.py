@@ -60,6 +60,16 @@ def was_sent(
     return session.scalars(query.limit(1)).first() is not None
 
 
+def last_sent(session: Session, phone_id: int, since: datetime) -> str | None:
+    """Give the key of the text that a phone was sent last."""
+    return session.scalars(
+        sa.select(OutboundMessage.reply_key)
+        .where(OutboundMessage.phone_id == phone_id, OutboundMessage.created_at > since)
+        .order_by(OutboundMessage.id.desc())
+        .limit(1)
+    ).first()
+
+
 def was_answered(session: Session, message: InboundMessage) -> bool:
     """Tell the same words from the same phone within the hour that have been answered already."""
     query = (

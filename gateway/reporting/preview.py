@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Any, Literal
 
 from gateway.reporting.desk import Desk
-from gateway.reporting.voice import Kept, Reply
+from gateway.reporting.voice import Kept, Reply, Voice
 from models.states import ReportState
 from parsers import numbers, segments
+from parsers.form import Command
 from parsers.reading import Item, Outcome, read
 
 
@@ -62,7 +63,12 @@ def _kept(item: Item, place: int, village: str) -> Kept:
 _SAMPLE_KEY = b"samples"
 _SAMPLE_CODE = "123456"
 #: What a command about a report is answered with, as if that report had just come in.
-_ABOUT_A_REPORT = {"TAMBAH": "OK_TAMBAH", "BATAL": "OK_BATAL", "STATUS": "STATUS"}
+_ABOUT_A_REPORT = {
+    "TAMBAH": "OK_TAMBAH",
+    "BATAL": "OK_BATAL",
+    "STATUS": "STATUS",
+    "MASIH": "OK_MASIH",
+}
 
 
 def _of_other(desk: Desk, item: Item, village: str) -> Reply | None:
@@ -73,9 +79,15 @@ def _of_other(desk: Desk, item: Item, village: str) -> Reply | None:
         return Reply("MENU", desk.switchboard.texts.screen("MASUK_SMS", sandi=_SAMPLE_CODE))
     if item.code == "BANTU":
         return voice.help(str(item.fields.get("topic", "")))
-    if item.code in _ABOUT_A_REPORT:
-        ref = str(item.fields.get("ref", ""))
-        if not ref:
-            return voice.say("ERR_NOMOR_KURANG", kode=item.code)
-        return voice.of_report(_ABOUT_A_REPORT[item.code], ref, "WNA", ReportState.RECEIVED)
+    command = desk.language.commands[item.code or ""]
+    if command.takes == "ref":
+        return _about_a_report(voice, command, str(item.fields.get("ref", "")))
     return voice.say("OK_DAFTAR" if item.code == "DAFTAR" else "OK_BERHENTI", desa=village)
+
+
+def _about_a_report(voice: Voice, command: Command, ref: str) -> Reply:
+    if not ref:
+        return voice.say("ERR_NOMOR_KURANG", kode=command.code)
+    if command.not_open_yet:
+        return voice.say("PETUGAS_BELUM", kode=command.code, no=ref)
+    return voice.of_report(_ABOUT_A_REPORT[command.code], ref, "WNA", ReportState.RECEIVED)

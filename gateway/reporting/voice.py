@@ -112,7 +112,7 @@ class Voice:
         """Answer one report or draft: its number, what was understood, what is still asked."""
         form = self._language.forms[kept.code]
         if kept.number is None:
-            return self._question(form, kept)
+            return self.question(kept)
         asked = self._lacking(form, kept) if kept.missing != (VILLAGE,) or kept.problems else ""
         if kept.is_quiet:
             key = "OK_DIAM_KURANG" if asked else "OK_DIAM"
@@ -124,6 +124,8 @@ class Voice:
             key = self._first_known(f"{form.replies.ok}_MENDESAK", form.replies.ok)
         elif "masked_document" in kept.flags:
             key = "INFO_PASPOR"
+        elif "ref" in kept.fields:
+            key = self._first_known(f"{form.replies.ok}_NOMOR", form.replies.ok)
         else:
             key = self._first_known(form.replies.ok, "OK_LAPORAN")
         return Reply(
@@ -132,16 +134,14 @@ class Voice:
 
     def several(self, kept: Sequence[Kept], refused: Sequence[Item]) -> Reply:
         """Answer several reports of one SMS: the numbers, and by name what is not in or lacks."""
-        numbered = [f"{one.code} No {one.number}" for one in kept if one.number is not None]
+        numbered = _by_code(kept)
         lacking = [(one.code, self._lacking(self._language.forms[one.code], one)) for one in kept]
         lacking = [(code, what) for code, what in lacking if what]
         lacking += [(item.code or "?", "") for item in refused]
         key = "OK_BANYAK_SEBAGIAN" if lacking else "OK_BANYAK"
         if not numbered:
             key = "ERR_BANYAK"
-        text = self._catalogue.text(
-            key, n=str(len(numbered)), daftar=", ".join(numbered), apa=_listed(lacking)
-        )
+        text = self._catalogue.text(key, daftar=", ".join(numbered), apa=_listed(lacking))
         return Reply(key, text, has_number=bool(numbered), keeps_draft=not numbered)
 
     def needless(self, month: int, village: str, already: int) -> Reply:
@@ -170,8 +170,9 @@ class Voice:
             sentences.pop()
         return reply
 
-    def _question(self, form: Form, kept: Kept) -> Reply:
-        """Ask for what a draft lacks: first what is not clear, then what is missing."""
+    def question(self, kept: Kept) -> Reply:
+        """Ask for what a report lacks: first what is not clear, then what is missing."""
+        form = self._language.forms[kept.code]
         values = self._values(form, kept, self._lacking(form, kept))
         if kept.problems:
             key, more = self._problem(form, kept.problems[0])
@@ -231,6 +232,8 @@ class Voice:
             "ke": self._named(form, "destination", fields) or word("ke_belum_tahu"),
             "kapan": self._named(form, "event_date", fields) or word("kapan_belum_tahu"),
             "bulan": self._named(form, "month", fields),
+            "ref": str(fields.get("ref", "")),
+            "apa_terjadi": self._named(form, "kind", fields) or word("kejadian_belum_tahu"),
             "desa": villages[0],
             "desa_b": villages[1],
         }
@@ -250,6 +253,15 @@ class Voice:
 
     def _first_known(self, *keys: str) -> str:
         return next((key for key in keys if key in self._catalogue.texts), keys[-1])
+
+
+def _by_code(kept: Sequence[Kept]) -> list[str]:
+    """List the numbers given out, each code named once: `WNA No 104277, No 120779`."""
+    numbers: dict[str, list[str]] = {}
+    for one in kept:
+        if one.number is not None:
+            numbers.setdefault(one.code, []).append(f"No {one.number}")
+    return [f"{code} {', '.join(given)}" for code, given in numbers.items()]
 
 
 def _listed(lacking: Sequence[tuple[str, str]]) -> str:

@@ -28,6 +28,8 @@ def read(work: Work, field: Field) -> None:
         if amount.role is Role.PEOPLE and work.pieces[amount.index].became is None
     ]
     people = [amount for amount in people if not _is_stray_zero(work, amount, people)]
+    if not field.wanted:
+        people = [amount for amount in people if _is_surely_people(work, amount)]
     parts = [amount for amount in people if amount.unit in _PARTS]
     totals = [amount for amount in people if amount not in parts]
     best = max((amount.sure for amount in totals), default=-1)
@@ -38,7 +40,7 @@ def read(work: Work, field: Field) -> None:
         clear = any(amount.value is not None for amount in totals)
         totals = [one for one in totals if not (clear and _may_be_other(work, one, best))]
     if totals:
-        _settle_total(work, field, totals)
+        _settle_total(work, field, totals, parts)
         _take_parts(work, field, parts)
     elif parts:
         _settle_parts(work, field, parts)
@@ -46,17 +48,19 @@ def read(work: Work, field: Field) -> None:
         _lone_letter(work, field)
 
 
-def _settle_total(work: Work, field: Field, totals: list[Amount]) -> None:
+def _settle_total(work: Work, field: Field, totals: list[Amount], parts: list[Amount]) -> None:
     for amount in totals:
         work.take(field.name, *range(amount.first, amount.last + 1))
     bad = [amount for amount in totals if amount.value is None or amount.minus]
+    split = sum(one.value or 0 for one in parts if one.unit != "child")
     values = list(dict.fromkeys(amount.value for amount in totals if amount.value is not None))
     if bad:
         reason = Reason.OUT_OF_RANGE if bad[0].minus else Reason.UNCLEAR
         sign = "-" if bad[0].minus else ""
         work.report_problem(field.name, sign + work.given(bad[0].index), reason)
-    elif len(values) > 1:
-        given = " ".join(work.given(amount.index) for amount in totals)
+    elif len(values) > 1 or split > values[0]:
+        both = totals if len(values) > 1 else [totals[0], *parts]
+        given = " ".join(work.given(amount.index) for amount in both)
         work.report_problem(field.name, given, Reason.CONTRADICTION)
     else:
         _settle(work, field, values[0], totals[0])
@@ -81,6 +85,20 @@ def _settle(work: Work, field: Field, value: int, amount: Amount) -> None:
     work.fields[field.name] = value
     if work.pieces[amount.first].has("approximate"):
         work.flags.add("approximate")
+
+
+def _is_surely_people(work: Work, amount: Amount) -> bool:
+    """Tell a count of people where none is asked for: other things are counted there, too."""
+    if amount.unit or amount.sure > 1:
+        return True
+    piece, after = work.pieces[amount.index], work.after(amount.last)
+    if after is not None and (after.has("countries") or after.has("marks", "foreigner")):
+        return True
+    before = work.before(amount.first)
+    if before is not None and (before.has("countries") or before.has("marks", "foreigner")):
+        return True
+    begins = piece.begins_field or work.pieces[max(amount.first - 1, 0)].became == CODE
+    return begins and (after is None or after.begins_field)
 
 
 def _take_parts(work: Work, field: Field, parts: list[Amount]) -> None:

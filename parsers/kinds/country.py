@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from parsers.amounts import Role
+from parsers.amounts import PERSONS, Role
 from parsers.items import Reason
-from parsers.kinds.place import reach
+from parsers.kinds.place import inside_places
 from parsers.tokens import TokenKind
+from parsers.work import CODE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 OWN = "ID"
 NOT_KNOWN = "XX"
 _MOST_OPTIONS = 2
+_OWN_PEOPLE = frozenset(["warga", "wrg", "penduduk", "korban", "calon", "penumpang", "perantau"])
 _NEAR_CODE = 4
 # A word with only these meanings is free to be an ISO code or a misspelt country.
 _NO_MATTER = frozenset(["destinations", "transport", "roman"])
@@ -26,12 +28,17 @@ _NO_MATTER = frozenset(["destinations", "transport", "roman"])
 
 def read(work: Work, field: Field) -> None:
     """Find the nationality; two with a count each become shares of the report."""
+    if field.limits.get("only_beside_foreigner"):
+        _read_beside_foreigner(work, field)
+        return
     found = _named(work) or _by_code(work) or _repaired(work, field)
     if not found or work.is_settled(field.name):
         _vague(work, field)
         return
     foreign = [(index, values) for index, values in found if OWN not in values]
     if not foreign:
+        if not field.wanted:
+            return
         work.is_own_citizen = True
         work.take(field.name, *(index for index, _ in found))
         return
@@ -52,9 +59,59 @@ def read(work: Work, field: Field) -> None:
         _ambiguous(work, field, [index for index, _ in sure], tuple(distinct))
 
 
+def _read_beside_foreigner(work: Work, field: Field) -> None:
+    """Read a nationality where countries are places too (`jenazah dari Malaysia`).
+
+    It counts beside a word for a foreigner or a count of people, or as a field of its own.
+    """
+    named = [
+        (index, values)
+        for index, values in _named(work) or _by_code(work) or _repaired(work, field)
+        if OWN not in values and _is_said_of_people(work, index)
+    ]
+    if not named:
+        if any(
+            piece.has("marks", "foreigner")
+            or (piece.has("vague_country") and _is_said_of_people(work, index))
+            for index, piece in enumerate(work.pieces)
+        ):
+            _vague(work, field)
+        return
+    distinct = list(dict.fromkeys(values for _, values in named))
+    if len(distinct) == 1 and len(distinct[0]) == 1:
+        work.fields[field.name] = distinct[0][0]
+        work.take(field.name, *(index for index, _ in named))
+    else:
+        options = tuple(dict.fromkeys(value for values in distinct for value in values))
+        _ambiguous(work, field, [index for index, _ in named], options)
+
+
+def _is_said_of_people(work: Work, index: int) -> bool:
+    piece, before, after = work.pieces[index], work.before(index), work.after(index)
+    begins = piece.begins_field or (index > 0 and work.pieces[index - 1].became == CODE)
+    if begins and (after is None or after.begins_field):
+        return True
+    near = [work.pieces[i] for i in range(max(0, index - _NEAR_CODE), index) if i >= 0]
+    is_led = any(one.has("marks", "foreigner") or _counts_strangers(one) for one in near)
+    if before is not None and any(
+        before.has("marks", mark) for mark in ("from", "goal", "at", "via")
+    ):
+        return is_led and before.has("marks", "from")
+    counted = (before is not None and any(before.has("units", unit) for unit in PERSONS)) or (
+        after is not None and (after.is_number or any(after.has("units", one) for one in PERSONS))
+    )
+    return is_led or counted or (before is not None and before.has("labels", "country"))
+
+
+def _counts_strangers(piece: Piece) -> bool:
+    """Tell a word for people in general from one for our own (`pmi`, `warga`)."""
+    own = piece.has("code") or piece.text in _OWN_PEOPLE
+    return not own and any(piece.has("units", unit) for unit in PERSONS)
+
+
 def name_unknown_word(work: Work, field: Field) -> None:
     """Call the first left-over word in a country's place an unknown country."""
-    in_place = _places(work)
+    in_place = inside_places(work)
     for index, piece in work.free():
         if not piece.is_unknown_word or index in in_place or len(piece.text) < 2:  # noqa: PLR2004
             continue
@@ -70,13 +127,13 @@ def _named(work: Work) -> list[tuple[int, tuple[str, ...]]]:
         for index, piece in work.free()
         if piece.has("countries") and not _is_denied(work, index)
     ]
-    in_place = _places(work)
+    in_place = inside_places(work)
     outside = [one for one in found if one[0] not in in_place]
     return outside or found
 
 
 def _by_code(work: Work) -> list[tuple[int, tuple[str, ...]]]:
-    iso, in_place = work.language.words.iso, _places(work)
+    iso, in_place = work.language.words.iso, inside_places(work)
     return [
         (index, (iso[piece.text],))
         for index, piece in work.free()
@@ -85,7 +142,7 @@ def _by_code(work: Work) -> list[tuple[int, tuple[str, ...]]]:
 
 
 def _repaired(work: Work, field: Field) -> list[tuple[int, tuple[str, ...]]]:
-    in_place = _places(work)
+    in_place = inside_places(work)
     for index, piece in work.free():
         if index in in_place or piece.kind is not TokenKind.WORD:
             continue
@@ -183,11 +240,3 @@ def _is_alone(work: Work, index: int) -> bool:
     after = work.after(index)
     begins = work.pieces[index].is_after_border
     return begins and (after is None or after.is_after_border)
-
-
-def _places(work: Work) -> set[int]:
-    inside: set[int] = set()
-    for index, piece in enumerate(work.pieces):
-        if index not in inside and (piece.has("places") or piece.has("marks", "at")):
-            inside |= set(range(index, reach(work, index) + 1))
-    return inside

@@ -62,6 +62,8 @@ def _by_word(work: Work, field: Field) -> None:
 
 def _is_without_day(work: Work, index: int) -> bool:
     """`tadi` alone means today only where nothing follows it that says otherwise."""
+    if work.pieces[index].text != "tadi":
+        return False
     after = work.after(index)
     return after is not None and after.has("marks", "not") and not after.is_after_border
 

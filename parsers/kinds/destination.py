@@ -20,15 +20,31 @@ _NEAR_CODE = 4
 def read(work: Work, field: Field) -> None:
     """Choose among all places named; the ways to it stay in the note."""
     goals, bare = _named(work)
+    if field.limits.get("goals_only"):
+        bare = []
     for candidates in (goals[::-1], bare):
         farther = [one for one in candidates if one[1] != HARBOUR]
         for index, name in farther[:1]:
             _settle(work, field, index, name)
             return
-    if _by_code(work, field) or _repaired(work, field):
+    if not field.limits.get("goals_only") and (_repaired(work, field) or _by_code(work, field)):
         return
-    for index, name in (goals + bare)[:1]:
+    for index, name in (goals + bare + _where_they_work(work))[:1]:
         _settle(work, field, index, name)
+
+
+def _where_they_work(work: Work) -> list[tuple[int, str]]:
+    """Find the place of work (`kerja sawit di Kalimantan`) where no goal is named."""
+    found: list[tuple[int, str]] = []
+    for index, piece in work.free():
+        before = work.before(index)
+        is_at = before is not None and before.has("marks", "at")
+        if is_at and piece.has("destinations") and not piece.has("transport"):
+            name = piece.value("destinations")
+            near = work.pieces[max(0, index - _NEAR_CODE) : index]
+            if name != HARBOUR or any(one.has("purposes", "kerja") for one in near):
+                found.append((index, name))
+    return found
 
 
 def _named(work: Work) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
@@ -66,7 +82,8 @@ def _is_way(work: Work, index: int) -> bool:
 def _by_code(work: Work, field: Field) -> bool:
     iso = work.language.words.iso
     for index, piece in work.free():
-        if piece.text in iso and piece.is_unknown_word and not _is_way(work, index):
+        is_placed = _is_goal(work, index) or index <= _NEAR_CODE or piece.begins_field
+        if piece.text in iso and piece.is_unknown_word and is_placed and not _is_way(work, index):
             name = work.language.country_name(iso[piece.text])
             _settle(work, field, index, name)
             return True

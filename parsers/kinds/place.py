@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from parsers.tokens import TokenKind
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 _LONGEST_BARE = 4
 _LONGEST = 16
+_LEADING_AT = re.compile(r"^di ")
 _NO_MATTER = frozenset(["ordinary", "destinations"])
 _ENDS = ("goal", "from", "done", "by", "via", "stop", "not", "absent")
 _STRUCTURE = ("country", "purpose")
@@ -21,11 +23,11 @@ _STRUCTURE = ("country", "purpose")
 
 def read(work: Work, field: Field) -> None:
     """Take the words from a place word on; else a whole field that nothing else has claimed."""
-    span = _after_place_word(work) or _bare_field(work)
+    span = _whole_field(work) or _after_place_word(work) or _bare_field(work)
     if span is None:
         return
     first, last = span
-    work.fields[field.name] = work.typed(first, last)
+    work.fields[field.name] = _LEADING_AT.sub("", work.typed(first, last))
     for index in range(first, last + 1):
         work.pieces[index].became = work.pieces[index].became or field.name
     work.take(field.name, first)
@@ -52,20 +54,54 @@ def reach(work: Work, index: int) -> int:
     return last
 
 
+def inside_places(work: Work) -> set[int]:
+    """Return the pieces that belong to a place: a name among them is a host's, not a country."""
+    inside: set[int] = set()
+    for index, piece in enumerate(work.pieces):
+        if index not in inside and (piece.has("places") or piece.has("marks", "at")):
+            inside |= set(range(index, reach(work, index) + 1))
+    return inside
+
+
 def _ends(piece: Piece, before: Piece) -> bool:
     if piece.begins_line or piece.became not in (None, "place"):
         return True
-    joins = piece.gap.strip() in ("/", ".", "-", "") or (
-        piece.gap.strip() in (",", "/") and piece.has("place_numbers")
-    )
     is_address = piece.has("place_numbers") or before.has("place_numbers")
+    joins = piece.gap.strip() in ("/", "-", "") or (
+        # `rt.03`, `rt 3, dusun 1`; but a dot or comma after another word ends the place.
+        piece.gap.strip() in (".", ",", "/")
+        and (before.has("place_numbers") or (before.is_number and piece.has("place_numbers")))
+    )
     if piece.is_after_border and not (joins and is_address and not piece.begins_field):
         return True
     if piece.has("courtesy") and not piece.has("marks", "title") and not piece.has("filler"):
         return True
     if piece.kind is TokenKind.MASK or piece.has("days") or piece.has("unknown"):
         return True
+    if piece.text in ("kosong", "ksong"):
+        return False  # an empty house is a place, not a report of nothing
     return any(piece.has("marks", mark) for mark in _ENDS) or piece.has("labels", "days")
+
+
+def _whole_field(work: Work) -> tuple[int, int] | None:
+    """Take a field that begins with a place word, to its end: `#jalan ke pantai Kolbano`."""
+    for index in range(len(work.pieces) - 1, -1, -1):
+        piece = work.pieces[index]
+        if not piece.begins_field or not piece.has("places") or piece.became is not None:
+            continue
+        last = index
+        while last + 1 < len(work.pieces) and not work.pieces[last + 1].begins_field:
+            last += 1
+        if all(_stays(work, i) for i in range(index, last + 1)):
+            return index, last
+    return None
+
+
+def _stays(work: Work, index: int) -> bool:
+    """Tell whether a piece of a field can be part of its place."""
+    piece = work.pieces[index]
+    is_other = piece.has("days") or piece.has("unknown") or piece.kind is TokenKind.MASK
+    return piece.became in (None, "place") and index not in work.told_apart and not is_other
 
 
 def _after_place_word(work: Work) -> tuple[int, int] | None:
@@ -89,7 +125,11 @@ def _after_place_word(work: Work) -> tuple[int, int] | None:
         last = reach(work, first)
         if piece.became is not None and last == first:
             continue
-        rank = _rank(piece) if is_at else 0
+        has_number = any(
+            work.pieces[i].is_number and work.pieces[i - 1].has("place_numbers")
+            for i in range(first + 1, last + 1)
+        )
+        rank = _rank(piece) if is_at else int(has_number) - 1
         if best is None or rank > best[0]:
             best = (rank, first, last)
     return None if best is None else best[1:]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from parsers.items import Reason
+from parsers.kinds.place import inside_places
 from parsers.tokens import TokenKind
 from parsers.work import CODE
 
@@ -57,8 +58,9 @@ def _is_denied(work: Work, index: int) -> bool:
 
 
 def _repair(work: Work, field: Field) -> None:
+    in_place = inside_places(work)
     for index, piece in work.free():
-        if piece.kind is not TokenKind.WORD or not piece.is_unknown_word:
+        if piece.kind is not TokenKind.WORD or not piece.is_unknown_word or index in in_place:
             continue
         values = work.language.words.near(piece.text, "purposes")
         if len(values) == 1:

@@ -27,7 +27,7 @@ def read(work: Work, field: Field) -> None:
         if not piece.is_number or piece.kind in (TokenKind.PHONE, TokenKind.DATE):
             continue
         digits, end = join_digits(work.pieces, index, len(work.pieces))
-        if len(digits) < _SHORTEST:
+        if len(digits) < field.limits.get("min_digits", _SHORTEST):
             continue
         if is_well_formed(digits):
             work.fields[field.name] = digits

@@ -53,7 +53,7 @@ def officer(page: Page) -> Locator:
 
 def test_a_kades_texts_and_reads_the_numbered_reply(kades: Locator) -> None:
     text(kades, "WNA 2 AUS WISATA")
-    expect(screen(kades)).to_contain_text("Terima kasih, laporan sudah masuk. No ")
+    expect(screen(kades)).to_contain_text("Terima kasih. No ")
     expect(kades.get_by_role("status")).to_contain_text(["SMS dari TIMPORA: Terima kasih"])
     words = kades.locator(".card.latest .words li")
     expect(words).to_have_text(["WNA: kode", "2: jumlah", "AUS: negara", "WISATA: tujuan"])

@@ -160,7 +160,8 @@ def test_every_state_status_lane_and_job_is_told(name: str):
 @pytest.fixture(scope="module")
 def codes() -> dict[str, Form | Command]:
     words = loading.load()
-    return {**words.forms, **words.commands}
+    done = {code: one for code, one in words.commands.items() if not one.not_open_yet}
+    return {**words.forms, **done}
 
 
 @pytest.mark.parametrize("readme", READMES)

@@ -114,7 +114,7 @@ def test_an_agency_file_of_the_same_name_replaces_the_shipped_one(tmp_path):
 
 
 def test_the_forms_stand_in_their_order():
-    assert list(LANGUAGE.forms) == ["WNA", "PMI", "NIHIL"]
+    assert list(LANGUAGE.forms) == ["WNA", "PERGI", "PMI", "CURIGA", "DARURAT", "NIHIL"]
     assert LANGUAGE.forms["NIHIL"].first_state == "closed"
 
 
@@ -183,50 +183,17 @@ def test_every_country_alias_reads_as_its_country_or_is_asked_back():
             assert item.fields["country"] == alpha2, word
 
 
-PERGI = """\
-code = "PERGI"
-order = 20
-title = { id = "Orang asing pergi", en = "Foreigner left" }
-example = "PERGI 104277"
-urgency = "info"
-holds_draft = true
-first_state = "received"
-beside = ["countries", "marks:foreigner"]
-enough = ["ref"]
-takes_over = { WNA = ["departed"] }
-ordinary_aliases = ["pergi", "keluar"]
-
-[[fields]]
-name = "ref"
-kind = "ref"
-label = { id = "nomor", en = "number" }
-
-[[fields]]
-name = "country"
-kind = "country"
-label = { id = "negara", en = "country" }
-wanted = true
-ask = "ERR_NEGARA"
-
-[[fields]]
-name = "count"
-kind = "count"
-label = { id = "jumlah", en = "number" }
-wanted = true
-ask = "ERR_JUMLAH"
-"""
-
 ALARM = """\
 code = "ALARM"
-order = 50
+order = 55
 title = { id = "Darurat", en = "Emergency" }
-example = "ALARM kecelakaan di pantai Kolbano"
+example = "ALARM kebakaran di pantai Kolbano"
 urgency = "mendesak"
 holds_draft = false
 bare_is_draft = false
 first_state = "received"
-beside = ["emergencies"]
-takes_over = { PMI = ["emergencies"] }
+beside = ["alarms"]
+takes_over = { PMI = ["alarms"] }
 
 [[fields]]
 name = "kind"
@@ -234,7 +201,7 @@ kind = "word"
 label = { id = "apa", en = "what" }
 wanted = true
 ask = "ERR_KURANG"
-limits = { words = "emergencies" }
+limits = { words = "alarms" }
 
 [[fields]]
 name = "place"
@@ -250,29 +217,19 @@ def wider(tmp_path_factory):
     agency = tmp_path_factory.mktemp("agency")
     (agency / "forms").mkdir()
     (agency / "words").mkdir()
-    (agency / "forms" / "pergi.toml").write_text(PERGI, encoding="utf-8")
     (agency / "forms" / "alarm.toml").write_text(ALARM, encoding="utf-8")
-    (agency / "words" / "departed.csv").write_text(
-        "value,word\nyes,su pulang\nyes,sdh pergi\n", encoding="utf-8"
-    )
-    (agency / "words" / "emergencies.csv").write_text(
-        "value,word\nmeninggal,jenazah\nkecelakaan,kecelakaan\n", encoding="utf-8"
+    (agency / "words" / "alarms.csv").write_text(
+        "value,word\napi,kebakaran\nair,bah\n", encoding="utf-8"
     )
     return load(agency)
 
 
 NEW_CODES = {
-    "PERGI 104277": ("report", "PERGI", {"ref": "104277"}),
-    "PERGI#Australia#2#ke Kupang": ("report", "PERGI", {"country": "AU", "count": 2}),
-    "PERGI 104278": ("rejected", "PERGI", {}),
-    "PERGI": ("draft", "PERGI", {}),
-    "pergi ke pasar": ("chat", None, {}),
-    "tamu bule italia 3 org su pulang kmrin ke soe": ("report", "PERGI", {"country": "IT"}),
     "ALARM": ("report", "ALARM", {}),
-    "mohon bantu pak, jenazah pmi warga kami dr malaysia": ("report", "ALARM", {
-        "kind": "meninggal",
-    }),
-}  # fmt: skip
+    "ALARM bah di dusun 2": ("report", "ALARM", {"kind": "air", "place": "dusun 2"}),
+    "PMI 3 org, kebakaran": ("report", "ALARM", {"kind": "api"}),
+    "jam alarm rusak": ("chat", None, {}),
+}
 
 
 @pytest.mark.parametrize("text", NEW_CODES)
@@ -285,7 +242,7 @@ def test_a_new_code_needs_data_only(text, wider):
 
 
 def test_a_wanted_place_is_answered_by_any_words(wider):
-    question = Question("ALARM", {"kind": "kecelakaan"}, ("place",))
+    question = Question("ALARM", {"kind": "api"}, ("place",))
 
     found = read_answer("Fatumnasi dekat gereja", wider, question, now=NOW)
     assert dict(found.fields) == {"place": "fatumnasi dekat gereja"}

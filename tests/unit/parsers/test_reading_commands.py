@@ -56,7 +56,6 @@ CHAT = {
     "status pak bagaimana": "ERR_KODE",
     "daftar nama warga besok": "ERR_KODE",
     "saya mau batal rapat": "ERR_KODE",
-    "saya sakit pak": "ERR_KODE",
     "Assalamualaikum pak, besok jadi rapat?": "ERR_KODE",
     "lampu darurat": "ERR_KODE",
     "WNAK sakit": "ERR_KODE",
