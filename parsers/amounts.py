@@ -25,6 +25,7 @@ class Role(StrEnum):
     DATE = "date"
     MONTH = "month"
     PLACE = "place"
+    GROUP = "group"
     OTHER = "other"
 
 
@@ -241,6 +242,8 @@ def _by_word_after(spot: _Spot) -> Amount | None:
         return spot.amount(Role.DATE, last=_rest_of_date(spot))
     if after.has("units", "money") or after.has("units", "measure"):
         return spot.amount(Role.OTHER, last=1)
+    if after.has("units", "group") and _is_group(spot, after):
+        return spot.amount(Role.GROUP, last=1)
     stay = next((unit for unit in _STAYS if after.has("units", unit)), None)
     if stay is None:
         return None
@@ -249,6 +252,21 @@ def _by_word_after(spot: _Spot) -> Amount | None:
     days = spot.value * _STAYS[stay] if spot.value is not None else None
     role = Role.PASSED if _has_passed(spot) else Role.STAY
     return Amount(role, spot.at, spot.at, spot.last + 1, days)
+
+
+def _is_group(spot: _Spot, word: Piece) -> bool:
+    """Tell `1 rombongan` or `satu keluarga 5 org` from `2 keluarga`, two who visit their kin.
+
+    A word that says a purpose or a transport too is a group only where people are counted apart.
+    """
+    if not (word.has("purposes") or word.has("transport")):
+        return True
+    others = (i for i in range(len(spot.pieces) - 1) if not spot.at <= i <= spot.last)
+    return any(
+        (spot.pieces[i].is_number or spot.pieces[i].has("numbers"))
+        and any(spot.pieces[i + 1].has("units", unit) for unit in PERSONS)
+        for i in others
+    )
 
 
 def _has_passed(spot: _Spot) -> bool:

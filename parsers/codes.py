@@ -171,6 +171,8 @@ class Planner:
                 is_quiet = True
             elif piece.is_number and following is not None and not following.gap:
                 pass
+            elif piece.text == "ada" and following is not None and following.has("ordinary_code"):
+                pass  # `ada PL ...` tells of a recruiter; the word still needs its thing beside it
             elif (
                 not piece.has("courtesy")
                 or piece.has("code")

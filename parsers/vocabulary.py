@@ -188,7 +188,13 @@ def _read_names(source: Source, vocabulary: Vocabulary) -> None:
         vocabulary.names[domain, value] = {"id": name_id, "en": name_en}
 
 
-_NUMERIC = {"numbers": (0, 1000), "days": (-30, 30), "months": (1, 12), "durations": (1, 3650)}
+_NUMERIC = {
+    "numbers": (0, 1000),
+    "days": (-30, 30),
+    "weekdays": (1, 7),
+    "months": (1, 12),
+    "durations": (1, 3650),
+}
 
 
 def _read_pairs(source: Source, vocabulary: Vocabulary) -> None:

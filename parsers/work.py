@@ -93,6 +93,8 @@ class Work:
 
     def is_settled(self, name: str) -> bool:
         """Tell whether a field has a value, a problem, or is said to be unknown."""
+        if self.shares and name in (self.name_of("country"), self.name_of("count")):
+            return True
         return name in self.fields or name in self.unknown or self.has_problem(name)
 
     def has_problem(self, name: str) -> bool:

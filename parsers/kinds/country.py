@@ -88,8 +88,9 @@ def _read_beside_foreigner(work: Work, field: Field) -> None:
 
 def _is_said_of_people(work: Work, index: int) -> bool:
     piece, before, after = work.pieces[index], work.before(index), work.after(index)
-    begins = piece.begins_field or (index > 0 and work.pieces[index - 1].became == CODE)
-    if begins and (after is None or after.begins_field):
+    if index > 0 and work.pieces[index - 1].became == CODE:
+        return True
+    if piece.begins_field and (after is None or after.begins_field):
         return True
     near = [work.pieces[i] for i in range(max(0, index - _NEAR_CODE), index) if i >= 0]
     is_led = any(one.has("marks", "foreigner") or _counts_strangers(one) for one in near)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _YEARS_AROUND = 5
 _GROUPS = re.compile(r"\d+")
 _CENTURY = 2000
+_WEEK = 7
+_NEXT_WEEK = frozenset(["depan", "dpn", "dpan"])
+_MORE = frozenset(["lagi", "lg", "lai"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ def read(work: Work, field: Field) -> None:
     """Take a written date before a word for a day."""
     _note_departure(work, field)
     for amount in work.amounts:
-        if amount.role is Role.DATE:
+        if amount.role is Role.DATE and not _is_end_of_stay(work, field, amount.first):
             work.take(field.name, *range(amount.first, amount.last + 1))
             _settle(work, field, amount)
             return
@@ -44,8 +47,11 @@ def _by_word(work: Work, field: Field) -> None:
     named = [
         (int(piece.value("days")), index)
         for index, piece in work.free()
-        if piece.has("days") and not _is_without_day(work, index)
+        if piece.has("days")
+        and not _is_without_day(work, index)
+        and not _is_end_of_stay(work, field, index)
     ]
+    named = named or _weekdays(work, field) or _days_ahead(work, field)
     if not named:
         if _leaves(field) and any(piece.has("marks", "on_the_way") for _, piece in work.free()):
             work.begun = True
@@ -58,6 +64,46 @@ def _by_word(work: Work, field: Field) -> None:
         offset, index = named[0]
     work.fields[field.name] = (work.today + timedelta(days=offset)).isoformat()
     work.take(field.name, index)
+
+
+def _weekdays(work: Work, field: Field) -> list[tuple[int, int]]:
+    """Find days of the week: the next such day for a departure, else the latest one."""
+    found: list[tuple[int, int]] = []
+    for index, piece in work.free():
+        after = work.after(index)
+        if not piece.has("weekdays") or (after is not None and after.text in _NEXT_WEEK):
+            continue  # `jumat depan` may be this week's or the next: that is asked for
+        if _is_end_of_stay(work, field, index):
+            continue
+        ahead = (int(piece.value("weekdays")) - work.today.isoweekday()) % _WEEK
+        found.append((ahead if _leaves(field) else ahead - _WEEK if ahead else 0, index))
+    return found
+
+
+def _days_ahead(work: Work, field: Field) -> list[tuple[int, int]]:
+    """See `3 hari lagi`: so many days from today somebody leaves."""
+    if not _leaves(field):
+        return []
+    for amount in work.amounts:
+        after = work.after(amount.last)
+        is_days = amount.role is Role.STAY and work.pieces[amount.last].has("units", "day")
+        if is_days and amount.value is not None and after is not None and after.text in _MORE:
+            work.take(field.name, *range(amount.first, amount.last + 2))
+            return [(amount.value, amount.first)]
+    return []
+
+
+def _is_end_of_stay(work: Work, field: Field, index: int) -> bool:
+    """See `sampai besok`, `pulang tgl 30`: the end of a stay, no day of coming."""
+    if _leaves(field):
+        return False
+    piece, before = work.pieces[index], work.before(index)
+    if piece.has("marks", "until") or (before is not None and before.has("marks", "until")):
+        return True
+    if not field.limits.get("arrival") or before is None or not before.has("marks", "left"):
+        return False
+    earlier = work.before(index - 1)
+    return earlier is None or not earlier.has("marks", "done")
 
 
 def _is_without_day(work: Work, index: int) -> bool:

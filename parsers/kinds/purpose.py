@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from parsers.amounts import Role
 from parsers.items import Reason
 from parsers.kinds.place import inside_places
 from parsers.tokens import TokenKind
@@ -28,10 +29,19 @@ def read_double_meaning(work: Work, field: Field) -> None:
 
 
 def _take_best(work: Work, field: Field, ranks: tuple[int, int]) -> None:
+    groups = {
+        index
+        for amount in work.amounts
+        if amount.role is Role.GROUP
+        for index in range(amount.first, amount.last + 1)
+    }
     ranked = [
         (_rank(work, index, piece), index)
         for index, piece in enumerate(work.pieces)
-        if piece.has("purposes") and piece.became in (None, CODE) and not _is_denied(work, index)
+        if index not in groups
+        and piece.has("purposes")
+        and piece.became in (None, CODE)
+        and not _is_denied(work, index)
     ]
     ranked = [one for one in ranked if one[0] in ranks]
     if ranked:
