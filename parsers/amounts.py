@@ -158,8 +158,12 @@ def _amount(pieces: Sequence[Piece], at: int, iso: Collection[str]) -> Amount:
 
 
 def _with_unit_word(pieces: Sequence[Piece], at: int) -> tuple[int | None, int]:
-    """Read `dua puluh lima` as one number; return its value and last piece."""
+    """Read `dua puluh lima` and `2 puluh` as one number; return its value and last piece."""
     value = number_of(pieces[at])
+    after = pieces[at + 1] if at + 1 < len(pieces) else None
+    multiplies = after is not None and after.has("multipliers") and not after.is_after_border
+    if value is not None and after is not None and multiplies:
+        return value * int(after.value("multipliers")), at + 1
     if value is None or not pieces[at].has("numbers") or value not in _TENS:
         return value, at
     unit = pieces[at + 1] if at + 1 < len(pieces) else None
@@ -178,6 +182,8 @@ def _by_shape(spot: _Spot) -> Amount | None:
     is_glued = before is not None and not piece.gap and before.is_unknown_word
     if before is not None and is_glued and before.text not in spot.iso:
         return spot.amount(Role.OTHER)
+    if piece.kind is TokenKind.DATE and _unit(spot.after) and not piece.text.count("/") > 1:
+        return Amount(Role.PEOPLE, spot.at, spot.at, spot.last + 1, None, _unit(spot.after), 2)
     if piece.kind is TokenKind.DATE:
         in_place = before is not None and before.has("place_numbers") and not piece.is_after_border
         return spot.amount(Role.PLACE if in_place else Role.DATE)
@@ -235,7 +241,7 @@ def _in_place(spot: _Spot) -> Amount | None:
 
 
 def _by_word_after(spot: _Spot) -> Amount | None:
-    before, after = spot.before, spot.after
+    after = spot.after
     if after is None or after.begins_field:
         return None
     if after.has("months") and spot.value is not None:
@@ -244,6 +250,12 @@ def _by_word_after(spot: _Spot) -> Amount | None:
         return spot.amount(Role.OTHER, last=1)
     if after.has("units", "group") and _is_group(spot, after):
         return spot.amount(Role.GROUP, last=1)
+    return _stay(spot, after)
+
+
+def _stay(spot: _Spot, after: Piece) -> Amount | None:
+    """Read `3 malam`, `2 mgg`, `sdh 5 hari`; a year without a label is an age."""
+    before = spot.before
     stay = next((unit for unit in _STAYS if after.has("units", unit)), None)
     if stay is None:
         return None
@@ -305,7 +317,25 @@ def _people(spot: _Spot) -> Amount:
     about = before is not None and before.has("approximate")
     first = spot.at - 1 if about else spot.at
     minus = is_minus(piece.gap) and piece.is_number
-    return Amount(Role.PEOPLE, spot.at, first, last, spot.value, unit, sure, minus)
+    value = spot.value
+    is_bound = before is not None and before.has("marks", "bound")
+    if is_bound or (unit == "child" and _is_added(spot)):
+        # `lebih dari 5` is no number, nor is it told whether `3 org + 2 anak` are three or five.
+        value, first = None, spot.at - 1 if is_bound else spot.at
+        unit = "" if unit == "child" else unit
+    return Amount(Role.PEOPLE, spot.at, first, last, value, unit, sure, minus)
+
+
+def _is_added(spot: _Spot) -> bool:
+    """Tell a number that is joined to a count before it by `+` or `dan`."""
+    joint = spot.piece.gap.strip()
+    before = spot.before
+    if before is not None and before.has("marks", "plus") and not joint:
+        before = spot.at_distance(-2)
+        joint = "+"
+    if joint != "+" or before is None:
+        return False
+    return before.is_number or before.has("numbers") or any(before.has("units", u) for u in PERSONS)
 
 
 def _sex_before(spot: _Spot) -> str:

@@ -347,9 +347,14 @@ class Planner:
         if not is_thing or word.text == form.code.lower():
             return False
         before = self._pieces[at - 1] if at > lo else None
-        return (before is not None and before.has("marks", "arrive")) or any(
-            self._counts_people(index) for index in window
+        if before is not None and before.has("marks", "arrive"):
+            return True
+        names_somebody = form.outranks_aliases and any(
+            self._pieces[index].has("marks", "foreigner")
+            or self._pieces[index].has("units", "child")
+            for index in window
         )
+        return names_somebody or any(self._counts_people(index) for index in window)
 
     def _is_announced(self, at: int) -> bool:
         """See `lapor PMI`: the code word itself right after the word for reporting."""

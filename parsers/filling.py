@@ -141,8 +141,9 @@ def has_minor(work: Work) -> bool:
             return True
         if piece.has("marks", "minor"):
             before = work.before(index)
-            denied = before is not None and (
-                before.has("marks", "not") or before.has("marks", "absent")
+            # `ibu Ana` is a name; `tidak ada anak` and `bukan anak` deny it.
+            denied = before is not None and any(
+                before.has("marks", mark) for mark in ("not", "absent", "title")
             )
             if not denied:
                 return True

@@ -84,6 +84,20 @@ def _add_codes(
                 raise source.wrong(
                     f'"{alias}"', f"the alias {alias!r} holds no letter", "Delete it."
                 )
+        if isinstance(entry, Form):
+            _add_longer_aliases(vocabulary, entry, ordinary)
+
+
+def _add_longer_aliases(vocabulary: Vocabulary, form: Form, ordinary: set[str]) -> None:
+    """Let `sakit keras` begin a report as `sakit` does: the longer phrase hides the alias in it."""
+    for one in form.fields:
+        words = one.limits.get("words")
+        if one.kind != "word" or not isinstance(words, str):
+            continue
+        for phrase in vocabulary.spellings(words):
+            first, _, rest = phrase.partition(" ")
+            if rest and first in ordinary:
+                vocabulary.add("ordinary_code", form.code, phrase)
 
 
 def _check_beside(form: Form, source: Source, vocabulary: Vocabulary) -> None:

@@ -34,6 +34,7 @@ _ALONE = re.compile(r"(?<![^\W_])([a-z]{1,2})[ ]?\d{6,8}(?![^\W_])", re.IGNORECA
 # Letters and digits mixed, as German passports have them. A number plate has at most four digits.
 _MIXED = re.compile(r"(?<![^\W_])[a-z][a-z\d]{6,8}(?![^\W_])", re.IGNORECASE)
 _MIXED_DIGITS = 5
+_SPACED_DIGITS = range(7, 9)
 _NOT_A_SERIES = frozenset(["no", "rp", "hp", "wa", "rt", "rw", "km", "rb", "th", "r", "di", "ke"])
 _NOT_A_NUMBER = frozenset(["hp", "wa", "rt", "rw", "km", "rp", "dan", "utk", "org", "ada", "di"])
 
@@ -146,10 +147,17 @@ def _lone_spans(text: str) -> list[tuple[int, int]]:
     alone = [
         match.span()
         for match in _ALONE.finditer(text)
-        if match[1].lower() not in _NOT_A_SERIES and " " not in match.group()
+        if match[1].lower() not in _NOT_A_SERIES
+        and (" " not in match.group() or _is_spaced_passport(match.group()))
     ]
     mixed = [match.span() for match in _MIXED.finditer(text) if _is_mixed(match.group())]
     return sorted({*alone, *mixed})
+
+
+def _is_spaced_passport(text: str) -> bool:
+    """See `P 1234567`: one letter and seven or eight digits; six are a confirmation number's."""
+    letters, _, digits = text.partition(" ")
+    return len(letters) == 1 and len(digits) in _SPACED_DIGITS
 
 
 def _is_mixed(word: str) -> bool:

@@ -117,7 +117,18 @@ class _Pass:
             empty = not self._text.strip(" \t\r\n#*,;:/.-!?\"'")
             return self._whole(Outcome.CHAT, None, "ERR_KOSONG" if empty else "ERR_KODE")
         trivial = all(piece.has("courtesy") or piece.text == "?" for piece in self.pieces)
-        return self._whole(Outcome.CHAT, None, None if trivial else "ERR_KODE")
+        if trivial and not all(piece.has("marks", "plea") for piece in self.pieces):
+            return self._whole(Outcome.CHAT, None, None)
+        return self._whole(Outcome.CHAT, None, self._help())
+
+    def _help(self) -> str:
+        """Choose the help for a text without a code: in distress the way to report an emergency."""
+        for form in self._language.forms.values():
+            if form.outranks_aliases and form.ask_if_unsure is not None:
+                senses = [sense for sense in form.beside if sense[0] not in ("countries", "marks")]
+                if any(piece.has(*sense) for piece in self.pieces for sense in senses):
+                    return form.ask_if_unsure
+        return "ERR_KODE"
 
     def _whole(self, outcome: Outcome, code: str | None, ask: str | None) -> Item:
         note = self._text.strip()

@@ -82,6 +82,10 @@ class Vocabulary:
         values = self._spellings.get(domain, {}).values()
         return any(not value or value in one for one in values)
 
+    def spellings(self, domain: str) -> tuple[str, ...]:
+        """List the words and phrases of a domain."""
+        return tuple(self._spellings.get(domain, ()))
+
     def meaning(self, words: str) -> Senses:
         """Return what exactly these words mean."""
         length, senses = self.longest(tokenise(clean(words)), 0)
@@ -192,6 +196,7 @@ _NUMERIC = {
     "numbers": (0, 1000),
     "days": (-30, 30),
     "weekdays": (1, 7),
+    "multipliers": (2, 1000),
     "months": (1, 12),
     "durations": (1, 3650),
 }

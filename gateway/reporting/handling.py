@@ -30,6 +30,8 @@ _A_DAY = timedelta(hours=24)
 #: Later than this an answer names the day of what it answers.
 _LATE_AFTER = timedelta(hours=6)
 _MOST_OPEN_QUESTIONS = 10
+#: A text may overtake another on its way by so much.
+_OVERTAKES_WITHIN = timedelta(hours=6)
 #: A text with more words is no answer to a question, but talk.
 _SHORT_WORDS = 5
 
@@ -192,6 +194,8 @@ class _Handling:
                 continue
             report = keeping.keep(self.session, self.desk, self.message, self.sender, item)
             kept.append((item, report))
+            if len(items) == 1 and report.asked_at is not None:
+                self._take_early_answers(report)
             if arrival is not None:
                 linking.link_departure(self.session, report, arrival)
                 keeping.note_guest(arrival, "left", self.sender, number=report.number)
@@ -222,6 +226,33 @@ class _Handling:
     def _run(self, item: Item) -> Told:
         reply, report = commands.run(self.session, self.desk, self.sender, item, self.spoken_at)
         return Told("command", reply, (report,) if report else ())
+
+    def _take_early_answers(self, report: Report) -> None:
+        """Take answers that overtook their report on the way: written after it, received before.
+
+        They were read as texts without a code, as nothing had been asked yet.
+        """
+        if self.message.network_time is None:
+            return
+        overtook = self.session.scalars(
+            sa.select(InboundMessage)
+            .where(
+                InboundMessage.phone_id == self.message.phone_id,
+                InboundMessage.received_at > self.message.received_at - _OVERTAKES_WITHIN,
+                InboundMessage.id < self.message.id,
+                InboundMessage.outcome == "chat",
+                InboundMessage.network_time > self.message.network_time,
+            )
+            .order_by(InboundMessage.network_time)
+            .limit(_MOST_OPEN_QUESTIONS)
+        ).all()
+        for early in overtook:
+            question = keeping.question_of(report)
+            answer = read_answer(early.text, self.desk.language, question, now=self.spoken_at)
+            if answer is not None and keeping.take_answer(
+                self.session, self.desk, self.sender, report, early, answer
+            ):
+                early.outcome = "answer"
 
     def _answer(self) -> Told | None:
         """Take the message as an answer to the newest question of ours that it fits."""

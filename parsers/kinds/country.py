@@ -13,6 +13,7 @@ from parsers.work import CODE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from parsers.amounts import Amount
     from parsers.form import Field
     from parsers.pieces import Piece
     from parsers.work import Work
@@ -31,7 +32,11 @@ def read(work: Work, field: Field) -> None:
     if field.limits.get("only_beside_foreigner"):
         _read_beside_foreigner(work, field)
         return
-    found = _named(work) or _by_code(work) or _repaired(work, field)
+    found = _named(work)
+    if found and (all(OWN in values for _, values in found) or _counts_more(work, found)):
+        # `2 org aus 1 org belanda`: a code with a count of its own is a nationality, too.
+        found = sorted([*found, *_by_code(work)])
+    found = found or _by_code(work) or _repaired(work, field)
     if not found or work.is_settled(field.name):
         _vague(work, field)
         return
@@ -133,6 +138,15 @@ def _named(work: Work) -> list[tuple[int, tuple[str, ...]]]:
     return outside or found
 
 
+def _counts_more(work: Work, found: Sequence[tuple[int, tuple[str, ...]]]) -> bool:
+    """Tell whether more people are counted than there are nationalities named."""
+    return sum(1 for amount in work.amounts if _may_be_share(amount)) > len(found)
+
+
+def _may_be_share(amount: Amount) -> bool:
+    return amount.role is Role.PEOPLE and amount.unit not in ("male", "female", "child")
+
+
 def _by_code(work: Work) -> list[tuple[int, tuple[str, ...]]]:
     iso, in_place = work.language.words.iso, inside_places(work)
     return [
@@ -198,11 +212,7 @@ def _ambiguous(work: Work, field: Field, indexes: list[int], values: tuple[str, 
 
 def _shared(work: Work, field: Field, sure: Sequence[tuple[int, tuple[str, ...]]]) -> bool:
     """Give each country the count beside it, where each has one."""
-    counts = [
-        amount
-        for amount in work.amounts
-        if amount.role is Role.PEOPLE and amount.unit not in ("male", "female", "child")
-    ]
+    counts = [amount for amount in work.amounts if _may_be_share(amount)]
     if len(counts) != len(sure) or any(
         amount.value is None or amount.minus or not 0 < amount.value <= 200  # noqa: PLR2004
         for amount in counts

@@ -137,7 +137,10 @@ def _settle(work: Work, field: Field, amount: Amount) -> None:
         work.report_problem(field.name, given, Reason.IMPOSSIBLE)
         return
     ahead = field.limits.get("max_ahead")
-    too_far = ahead is not None and written.year is None and (when - work.today).days > ahead
+    distance = (when - work.today).days
+    too_far = ahead is not None and written.year is None and distance > ahead
+    # A departure of last year is a slip of the thumb, or an old story.
+    too_far = too_far or (ahead is not None and distance < -ahead)
     if too_far or abs(when.year - work.today.year) > _YEARS_AROUND:
         work.report_problem(field.name, given, Reason.UNCLEAR)
         return

@@ -24,6 +24,12 @@ def read(work: Work, field: Field) -> None:
         bare = []
     for candidates in (goals[::-1], bare):
         farther = [one for one in candidates if one[1] != HARBOUR]
+        if candidates is bare and _are_alternatives(work, farther):
+            (first, one), (second, other) = farther[:2]
+            given = work.given(first, second)
+            work.report_problem(field.name, given, Reason.AMBIGUOUS, (one, other))
+            work.take(field.name, *range(first, second + 1))
+            return
         for index, name in farther[:1]:
             _settle(work, field, index, name)
             return
@@ -45,6 +51,16 @@ def _where_they_work(work: Work) -> list[tuple[int, str]]:
             if name != HARBOUR or any(one.has("purposes", "kerja") for one in near):
                 found.append((index, name))
     return found
+
+
+def _are_alternatives(work: Work, named: list[tuple[int, str]]) -> bool:
+    """See `tarakan/nunukan`, `batam atau medan`: one or the other."""
+    if len(named) < 2 or named[0][1] == named[1][1]:  # noqa: PLR2004
+        return False
+    (first, _), (second, _) = named[:2]
+    between = work.pieces[first + 1 : second]
+    joint = work.pieces[second].gap.strip()
+    return (not between and joint == "/") or [one.text for one in between] in (["atau"], ["atw"])
 
 
 def _named(work: Work) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:

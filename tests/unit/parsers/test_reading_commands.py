@@ -58,7 +58,7 @@ CHAT = {
     "saya mau batal rapat": "ERR_KODE",
     "Assalamualaikum pak, besok jadi rapat?": "ERR_KODE",
     "lampu darurat": "ERR_KODE",
-    "WNAK sakit": "ERR_KODE",
+    "WNAK sakit": "ERR_DARURAT_TANYA",
     "Sisa pulsa Anda Rp 1.250 WNA": "ERR_KODE",
     "blah blah WNA": "ERR_KODE",
     "WMA rapat": "ERR_KODE",
