@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from parsers.numbers import is_well_formed
 from parsers.tokens import TokenKind, is_minus
@@ -29,7 +29,7 @@ class Role(StrEnum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Amount:
     """One number: its role, the pieces it takes, and how sure the role is."""
 
@@ -46,6 +46,7 @@ class Amount:
 
 
 PERSONS = ("people", "adult", "male", "female", "child")
+_PERSONS = frozenset(PERSONS)
 _STAYS = {"day": 1, "night": 1, "week": 7, "month_unit": 30, "year": 365}
 _TENS = range(20, 100, 10)
 _LONGEST_NUMBER = 18
@@ -71,20 +72,23 @@ _RECOGNISED = [
     "courtesy",
     "vague_numbers",
 ]
-_LEADS = [
-    "goal",
-    "from",
-    "at",
-    "by",
-    "via",
-    "done",
-    "absent",
-    "age",
-    "date",
-    "this_month",
-    "foreigner",
-    "minor",
-]
+_LEADS = frozenset(
+    [
+        "goal",
+        "from",
+        "at",
+        "by",
+        "via",
+        "done",
+        "absent",
+        "age",
+        "date",
+        "this_month",
+        "foreigner",
+        "minor",
+    ]
+)
+_OTHER = frozenset(["clock", "money", "phone", "birth"])
 
 
 def tell_apart(pieces: Sequence[Piece], iso: Collection[str]) -> list[Amount]:
@@ -102,6 +106,11 @@ def tell_apart(pieces: Sequence[Piece], iso: Collection[str]) -> list[Amount]:
     return amounts
 
 
+def counts_persons(piece: Piece) -> bool:
+    """Tell a word that says of a number that it counts people."""
+    return not _PERSONS.isdisjoint(piece.senses.get("units", ()))
+
+
 def number_of(piece: Piece) -> int | None:
     """Return the whole number a piece says, None when it is unclear."""
     if piece.kind is TokenKind.NUMBER:
@@ -111,8 +120,7 @@ def number_of(piece: Piece) -> int | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Spot:
+class _Spot(NamedTuple):
     """One number with its neighbours on the line."""
 
     pieces: Sequence[Piece]
@@ -200,7 +208,7 @@ def _is_doubling(piece: Piece, before: Piece, iso: Collection[str]) -> bool:
 
 def _is_plate(spot: _Spot, before: Piece) -> bool:
     """See `DH 1472 GB`: a number plate has one or two letters, a number and letters again."""
-    if not before.has("marks", "plate") or spot.value is None or spot.piece.gap.strip():
+    if "plate" not in before.marks or spot.value is None or spot.piece.gap.strip():
         return False
     after = spot.after
     has_tail = after is not None and len(after.text) <= _LONGEST_PLATE_TAIL and not after.senses
@@ -211,18 +219,18 @@ def _by_word_before(spot: _Spot) -> Amount | None:
     piece, before, after = spot.piece, spot.before, spot.after
     if before is None:
         return None
-    if before.has("marks", "age"):
+    if "age" in before.marks:
         has_year = after is not None and after.has("units", "year")
         return spot.amount(Role.AGE, first=1, last=int(has_year))
-    if before.has("marks", "date") and piece.is_number:
+    if "date" in before.marks and piece.is_number:
         return spot.amount(Role.DATE, first=1, last=_rest_of_date(spot))
     is_ordinal = before.text == "ke" and piece.is_number and not piece.gap.strip(" -")
-    is_other = any(before.has("marks", mark) for mark in ("clock", "money", "phone", "birth"))
+    is_other = not _OTHER.isdisjoint(before.marks)
     if is_other or is_ordinal or before.text in ("bukan", "bkn"):
         return spot.amount(Role.OTHER, first=1)
     earlier = spot.at_distance(-2)
     is_measured = earlier is not None and (earlier.is_number or earlier.has("numbers"))
-    if before.has("marks", "month") and not piece.is_after_border and not is_measured:
+    if "month" in before.marks and not piece.is_after_border and not is_measured:
         return spot.amount(Role.MONTH, first=1)
     return None
 
@@ -234,7 +242,7 @@ def _in_place(spot: _Spot) -> Amount | None:
         return None
     if after is not None and after.has("months"):
         return None
-    counts_people = after is not None and any(after.has("units", unit) for unit in PERSONS)
+    counts_people = after is not None and counts_persons(after)
     if counts_people and before.text in _LOOSE_PLACES:
         return None
     return spot.amount(Role.PLACE)
@@ -276,7 +284,7 @@ def _is_group(spot: _Spot, word: Piece) -> bool:
     others = (i for i in range(len(spot.pieces) - 1) if not spot.at <= i <= spot.last)
     return any(
         (spot.pieces[i].is_number or spot.pieces[i].has("numbers"))
-        and any(spot.pieces[i + 1].has("units", unit) for unit in PERSONS)
+        and counts_persons(spot.pieces[i + 1])
         for i in others
     )
 
@@ -284,9 +292,9 @@ def _is_group(spot: _Spot, word: Piece) -> bool:
 def _has_passed(spot: _Spot) -> bool:
     """Tell time that has passed (`sdh 5 hari`, `2 mgg lalu`) from a stay to come."""
     before, since = spot.before, spot.at_distance(2)
-    if before is not None and (before.has("marks", "done") or before.has("marks", "from")):
+    if before is not None and ("done" in before.marks or "from" in before.marks):
         return True
-    return since is not None and since.has("marks", "ago")
+    return since is not None and "ago" in since.marks
 
 
 def _rest_of_date(spot: _Spot) -> int:
@@ -318,7 +326,7 @@ def _people(spot: _Spot) -> Amount:
     first = spot.at - 1 if about else spot.at
     minus = is_minus(piece.gap) and piece.is_number
     value = spot.value
-    is_bound = before is not None and before.has("marks", "bound")
+    is_bound = before is not None and "bound" in before.marks
     if is_bound or (unit == "child" and _is_added(spot)):
         # `lebih dari 5` is no number, nor is it told whether `3 org + 2 anak` are three or five.
         value, first = None, spot.at - 1 if is_bound else spot.at
@@ -330,12 +338,12 @@ def _is_added(spot: _Spot) -> bool:
     """Tell a number that is joined to a count before it by `+` or `dan`."""
     joint = spot.piece.gap.strip()
     before = spot.before
-    if before is not None and before.has("marks", "plus") and not joint:
+    if before is not None and "plus" in before.marks and not joint:
         before = spot.at_distance(-2)
         joint = "+"
     if joint != "+" or before is None:
         return False
-    return before.is_number or before.has("numbers") or any(before.has("units", u) for u in PERSONS)
+    return before.is_number or before.has("numbers") or counts_persons(before)
 
 
 def _sex_before(spot: _Spot) -> str:
@@ -370,4 +378,4 @@ def _stands_alone(spot: _Spot) -> bool:
         return True
     if any(after.has(domain) for domain in _RECOGNISED):
         return True
-    return any(after.has("marks", mark) for mark in _LEADS)
+    return not _LEADS.isdisjoint(after.marks)

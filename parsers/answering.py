@@ -94,11 +94,11 @@ def read_correction(
     plain = cleaned(covered)
     pieces = cut(plain.text, language.words)
     at = next((i for i, piece in enumerate(pieces) if not piece.has("courtesy")), len(pieces))
-    if at == len(pieces) or not pieces[at].has("marks", "correction"):
+    if at == len(pieces) or "correction" not in pieces[at].marks:
         return None
     # What follows `bukan` on the same breath is what was wrong: `bukan 2 tapi 3 org`.
     first = at + 1
-    but = next((i for i in range(first, len(pieces)) if pieces[i].has("marks", "rather")), None)
+    but = next((i for i in range(first, len(pieces)) if "rather" in pieces[i].marks), None)
     for piece in pieces[: first if but is None else but + 1]:
         piece.became = COURTESY
     work = make_work(covered, plain, pieces, language, form, now)
@@ -112,8 +112,8 @@ def read_correction(
 def agrees(text: str, language: Language) -> bool:
     """Tell whether a text only says yes."""
     pieces = cut(cleaned(storable(text)[:LONGEST]).text, language.words)
-    said = [piece for piece in pieces if not is_trivial(piece) or piece.has("marks", "agreed")]
-    return bool(said) and all(piece.has("marks", "agreed") for piece in said)
+    said = [piece for piece in pieces if not is_trivial(piece) or "agreed" in piece.marks]
+    return bool(said) and all("agreed" in piece.marks for piece in said)
 
 
 def choice(text: str, count: int) -> int | None:

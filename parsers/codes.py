@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rapidfuzz.distance import DamerauLevenshtein
 
-from parsers.amounts import PERSONS
+from parsers.amounts import counts_persons
 from parsers.denials import Denials, report_code
 from parsers.kinds import ref
 from parsers.kinds.destination import HARBOUR
@@ -104,10 +104,10 @@ class Planner:
 
     def _has_in_a_row(self, senses: Sequence[tuple[str, str]], first: int, last: int) -> bool:
         """Find words with these meanings, one right after the other."""
-        for at in range(first, last - len(senses) + 1):
-            row = self._pieces[at : at + len(senses)]
-            if all(
-                piece.has(domain, value) for piece, (domain, value) in zip(row, senses, strict=True)
+        (domain, value), *others = senses
+        for at in range(first, last - len(others)):
+            if self._pieces[at].has(domain, value) and all(
+                self._pieces[at + step].has(*sense) for step, sense in enumerate(others, 1)
             ):
                 return True
         return False
@@ -164,7 +164,7 @@ class Planner:
             piece = self._pieces[at]
             following = self._pieces[at + 1] if at + 1 < hi else None
             if (
-                piece.has("marks", "quiet")
+                "quiet" in piece.marks
                 and following is not None
                 and (following.has("code") or following.has("ordinary_code"))
             ):
@@ -347,11 +347,10 @@ class Planner:
         if not is_thing or word.text == form.code.lower():
             return False
         before = self._pieces[at - 1] if at > lo else None
-        if before is not None and before.has("marks", "arrive"):
+        if before is not None and "arrive" in before.marks:
             return True
         names_somebody = form.outranks_aliases and any(
-            self._pieces[index].has("marks", "foreigner")
-            or self._pieces[index].has("units", "child")
+            "foreigner" in self._pieces[index].marks or self._pieces[index].has("units", "child")
             for index in window
         )
         return names_somebody or any(self._counts_people(index) for index in window)
@@ -360,7 +359,7 @@ class Planner:
         """See `lapor PMI`: the code word itself right after the word for reporting."""
         word, before = self._pieces[at], self._pieces[at - 1] if at else None
         is_code = word.has("code") and word.text == word.value("code").lower()
-        return is_code and before is not None and before.has("marks", "reporting")
+        return is_code and before is not None and "reporting" in before.marks
 
     def _is_thing(self, form: Form, index: int) -> bool:
         piece = self._pieces[index]
@@ -375,8 +374,7 @@ class Planner:
             if not piece.has(domain, value):
                 continue
             if domain == "destinations" and (
-                HARBOUR in piece.senses[domain]
-                or (before is not None and before.has("marks", "at"))
+                HARBOUR in piece.senses[domain] or (before is not None and "at" in before.marks)
             ):
                 continue
             return True
@@ -388,12 +386,12 @@ class Planner:
         return (
             (piece.is_number or piece.has("numbers"))
             and after is not None
-            and any(after.has("units", unit) for unit in PERSONS)
+            and counts_persons(after)
         )
 
     def _is_denied(self, at: int) -> bool:
         return any(
-            self._pieces[i].has("marks", "absent") and i not in self._ignored
+            "absent" in self._pieces[i].marks and i not in self._ignored
             for i in range(max(0, at - 2), at)
         )
 
@@ -401,6 +399,8 @@ class Planner:
 
     def _settle_denial(self) -> bool:
         """Settle a text with NIHIL in it; true when that is all the text is."""
+        if not self._denials.is_anything_denied():
+            return False
         whole = len(self._pieces)
         head, is_quiet, has_subject = self._head(0, whole)
         if head < whole:
@@ -431,16 +431,16 @@ class Planner:
         if head >= len(self._pieces):
             return False
         rest = range(head, len(self._pieces))
-        leaves = any(self._pieces[i].has("marks", "depart") for i in rest)
+        leaves = any("depart" in self._pieces[i].marks for i in rest)
         counts = any(self._counts_people(i) for i in rest)
-        if not leaves or not (counts or self._pieces[head].has("marks", "depart")):
+        if not leaves or not (counts or "depart" in self._pieces[head].marks):
             return False
         known = ("days", "numbers", "units", "destinations", "transport", "courtesy", "filler")
         marks = ("goal", "done", "by", "from", "depart")
         return all(
             piece.is_number
             or any(piece.has(domain) for domain in known)
-            or any(piece.has("marks", mark) for mark in marks)
+            or any(mark in piece.marks for mark in marks)
             for piece in self._pieces[head:]
         )
 

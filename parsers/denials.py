@@ -68,12 +68,19 @@ class Denials:
         self._trial = trial
         self._form = next((form for form in language.forms.values() if form.denies), None)
 
+    def is_anything_denied(self) -> bool:
+        """Tell whether there is a word for nothing in the text at all."""
+        return self._form is not None and any(
+            "absent" in piece.marks or self._form.code in piece.senses.get("code", ())
+            for piece in self._pieces
+        )
+
     def verdict(self, head: int) -> Verdict:
         """Weigh a text whose first word that counts is at `head`."""
         form = self._form
         if form is None:
             return _NO_VERDICT
-        said = [i for i in range(len(self._pieces)) if self._code(i) == form.code]
+        said = [i for i, code in self._codes() if code == form.code]
         if not said:
             return self._absence_at_head(form, head)
         others = self._other_codes(form.code)
@@ -121,11 +128,11 @@ class Denials:
         if form is None or form.ask_if_unsure is None:
             return None
         for at, piece in enumerate(self._pieces):
-            is_thing = piece.has("marks", "foreigner") or piece.has("marks", "recruiter")
+            is_thing = "foreigner" in piece.marks or "recruiter" in piece.marks
             if is_thing and self._is_under_absence(at):
                 return form.code, form.ask_if_unsure
         is_calm = any(form.code in p.senses.get("ordinary_code", ()) for p in self._pieces)
-        if is_calm and self._pieces[0].has("marks", "this_month"):
+        if is_calm and "this_month" in self._pieces[0].marks:
             return form.code, form.ask_if_unsure
         return None
 
@@ -145,21 +152,25 @@ class Denials:
         return _NO_VERDICT
 
     def _other_codes(self, denying: str) -> list[tuple[int, str]]:
-        others: list[tuple[int, str]] = []
-        for at in range(len(self._pieces)):
-            code = self._code(at)
-            if code is not None and code != denying and not self._is_absent_before(at):
-                others.append((at, code))
-        return others
+        return [
+            (at, code)
+            for at, code in self._codes()
+            if code != denying and not self._is_absent_before(at)
+        ]
+
+    def _codes(self) -> list[tuple[int, str]]:
+        """List the report codes in the text, each with its piece."""
+        codes = ((at, self._code(at)) for at, piece in enumerate(self._pieces) if piece.senses)
+        return [(at, code) for at, code in codes if code is not None]
 
     def _is_absent_before(self, at: int) -> bool:
         """See `tidak ada WNA`; the word NIHIL itself before a code does not deny it."""
         near = self._pieces[max(0, at - _NEAR) : at]
-        return any(piece.has("marks", "absent") and not piece.has("code") for piece in near)
+        return any("absent" in piece.marks and not piece.has("code") for piece in near)
 
     def _is_denied_after(self, at: int) -> bool:
         """See `WNA nihil`, where the clause ends with it."""
-        if at + 1 >= len(self._pieces) or not self._pieces[at + 1].has("marks", "absent"):
+        if at + 1 >= len(self._pieces) or "absent" not in self._pieces[at + 1].marks:
             return False
         after = self._pieces[at + 2] if at + 2 < len(self._pieces) else None
         return (
@@ -168,7 +179,7 @@ class Denials:
             or after.has("code")
             or after.has("filler")
             or after.has("months")
-            or any(after.has("marks", mark) for mark in ("month", "this_month", "last_month"))
+            or any(mark in after.marks for mark in ("month", "this_month", "last_month"))
         )
 
     def _has_content(self, at: int, code: str) -> bool:
@@ -180,18 +191,18 @@ class Denials:
         marks = ("absent", "month", "this_month", "last_month", "date", "at", "from", "quiet")
         if any(piece.has(domain) for domain in domains):
             return True
-        if any(piece.has("marks", mark) for mark in marks):
+        if any(mark in piece.marks for mark in marks):
             return True
         codes = [c for d in ("code", "ordinary_code") for c in piece.senses.get(d, ())]
         forms = [self._language.forms[code] for code in codes if code in self._language.forms]
         if any(form.denies for form in forms):
             return True
-        is_thing = piece.has("marks", "foreigner") or piece.has("marks", "recruiter")
+        is_thing = "foreigner" in piece.marks or "recruiter" in piece.marks
         return (is_thing or bool(codes)) and self._is_under_absence(at)
 
     def _is_under_absence(self, at: int) -> bool:
         """See `tidak ada orang asing dan calo`: the denial reaches to the end of its clause."""
         for index in range(at - 1, max(-1, at - 1 - _CLAUSE), -1):
-            if self._pieces[index].has("marks", "absent"):
+            if "absent" in self._pieces[index].marks:
                 return not self._pieces[index].has("code")
         return False

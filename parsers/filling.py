@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from parsers.amounts import Role, tell_apart
-from parsers.kinds.registry import KINDS, UNKNOWN_RANK
+from parsers.kinds.registry import KINDS, UNKNOWN_RANK, Kind
 from parsers.tokens import TokenKind
 from parsers.work import Work
 
@@ -51,7 +51,7 @@ def make_work(
 
 def read_fields(work: Work, fields: Sequence[Field]) -> None:
     """Let each kind read its field, the surest first."""
-    ranked = sorted(((KINDS[one.kind], one) for one in fields), key=lambda pair: pair[0].rank)
+    ranked = sorted(((KINDS[one.kind], one) for one in fields), key=_rank)
     for kind, one in ranked:
         if kind.rank < UNKNOWN_RANK:
             kind.read(work, one)
@@ -62,6 +62,10 @@ def read_fields(work: Work, fields: Sequence[Field]) -> None:
     for kind, one in ranked:
         if kind.rank > UNKNOWN_RANK:
             kind.read(work, one)
+
+
+def _rank(pair: tuple[Kind, Field]) -> int:
+    return pair[0].rank
 
 
 def settle_unknown(work: Work, one: Field) -> None:
@@ -137,13 +141,13 @@ def has_minor(work: Work) -> bool:
         if amount.role is Role.AGE and amount.value is not None and 0 < amount.value < _ADULT:
             return True
     for index, piece in enumerate(work.pieces):
-        if piece.has("marks", "birth") and _is_born_a_minor(work, index):
+        if "birth" in piece.marks and _is_born_a_minor(work, index):
             return True
-        if piece.has("marks", "minor"):
+        if "minor" in piece.marks:
             before = work.before(index)
             # `ibu Ana` is a name; `tidak ada anak` and `bukan anak` deny it.
             denied = before is not None and any(
-                before.has("marks", mark) for mark in ("not", "absent", "title")
+                mark in before.marks for mark in ("not", "absent", "title")
             )
             if not denied:
                 return True

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from parsers.vocabulary import Senses, Vocabulary
 
 
+_PLAIN_GAPS = frozenset([" ", ""])
+
+
 @dataclass(slots=True)
 class Piece:
     """One word, phrase or number of a text, and in time what it was read as."""
@@ -24,6 +27,15 @@ class Piece:
     end: int
     gap: str
     senses: Senses
+    is_number: bool
+    """Written in digits."""
+    is_after_border: bool
+    """A separator, not only a blank, stands before it."""
+    begins_field: bool
+    """A mark that people put between fields stands before it."""
+    begins_line: bool
+    marks: tuple[str, ...]
+    """What it can mean as a small word: `goal`, `from`, `not` (words/marks.csv)."""
     became: str | None = None
     """The field or part of the grammar it was read as; None while nobody has taken it."""
 
@@ -37,29 +49,9 @@ class Piece:
         return self.senses[domain][0]
 
     @property
-    def is_number(self) -> bool:
-        """Tell whether it is written in digits."""
-        return self.kind is not TokenKind.WORD and self.kind is not TokenKind.MASK
-
-    @property
     def is_unknown_word(self) -> bool:
         """Tell whether it is a word that no data file knows."""
         return self.kind is TokenKind.WORD and not self.senses
-
-    @property
-    def is_after_border(self) -> bool:
-        """Tell whether a separator, not only a blank, stands before it."""
-        return is_hard(self.gap)
-
-    @property
-    def begins_field(self) -> bool:
-        """Tell whether a mark that people put between fields stands before it."""
-        return is_field_border(self.gap)
-
-    @property
-    def begins_line(self) -> bool:
-        """Tell whether it is the first on its line."""
-        return is_new_line(self.gap)
 
 
 def cut(text: str, vocabulary: Vocabulary) -> list[Piece]:
@@ -76,6 +68,22 @@ def pieces_of(tokens: Sequence[Token], vocabulary: Vocabulary) -> list[Piece]:
         length, senses = vocabulary.longest(tokens, at)
         last = tokens[at + length - 1] if length > 1 else token
         words = token.text if length <= 1 else " ".join(t.text for t in tokens[at : at + length])
-        pieces.append(Piece(token.kind, words, token.start, last.end, token.gap, senses))
+        kind, gap = token.kind, token.gap
+        is_plain = gap in _PLAIN_GAPS
+        pieces.append(
+            Piece(
+                kind,
+                words,
+                token.start,
+                last.end,
+                gap,
+                senses,
+                is_number=kind is not TokenKind.WORD and kind is not TokenKind.MASK,
+                is_after_border=not is_plain and is_hard(gap),
+                begins_field=not is_plain and is_field_border(gap),
+                begins_line=not is_plain and is_new_line(gap),
+                marks=senses.get("marks", ()),
+            )
+        )
         at += max(length, 1)
     return pieces

@@ -33,7 +33,8 @@ LONGEST = 2_000
 MOST_ITEMS = 5
 
 _REPEAT = re.compile(r"\s\.2\s*\Z")
-_SEPARATORS = re.compile(r"[#*,;:/.\-!\s]+")
+_SEPARATORS = re.compile(r"[#*,;:/.\-!\s]+(?=\d)")
+_SEPARATORS_BEFORE_WORDS = re.compile(r"[#*,;:/.\-!\s]+(?![#*,;:/.\-!\s\d])")
 
 
 def read(text: str, language: Language, *, now: datetime, sender: Sender = "reporter") -> Reading:
@@ -50,18 +51,14 @@ def explain(
 
 def key_of(text: str) -> str:
     """Return the key by which the same message sent again is known: case and separators folded."""
-    return _SEPARATORS.sub(_joint, fold(text).strip()).strip()
+    words = _SEPARATORS_BEFORE_WORDS.sub(" ", fold(text).strip())
+    return _SEPARATORS.sub(_joint, words).strip()
 
 
 def _joint(match: re.Match[str]) -> str:
     """Fold a run of separators to a blank, but for what changes a number: 2,5 is not 2 5."""
     text, run = match.string, match.group()
-    before, after = (
-        text[max(match.start() - 1, 0) : match.start()],
-        text[match.end() : match.end() + 1],
-    )
-    if not after.isdigit():
-        return " "
+    before = text[max(match.start() - 1, 0) : match.start()]
     if before.isdigit():
         return " ".join(run.split()) or " "
     is_mark = len(run) > 1 and run[-1] in "-." and not run[-2].isalnum()
@@ -117,7 +114,7 @@ class _Pass:
             empty = not self._text.strip(" \t\r\n#*,;:/.-!?\"'")
             return self._whole(Outcome.CHAT, None, "ERR_KOSONG" if empty else "ERR_KODE")
         trivial = all(piece.has("courtesy") or piece.text == "?" for piece in self.pieces)
-        if trivial and not all(piece.has("marks", "plea") for piece in self.pieces):
+        if trivial and not all("plea" in piece.marks for piece in self.pieces):
             return self._whole(Outcome.CHAT, None, None)
         return self._whole(Outcome.CHAT, None, self._help())
 
@@ -165,7 +162,7 @@ class _Pass:
         flags = self._flags | work.flags
         if form.never_waits and has_minor(work):
             flags.add("minor")
-        if any(piece.has("marks", "official") for piece in work.pieces):
+        if any("official" in piece.marks for piece in work.pieces):
             flags.add("about_official")
         if not work.shares:
             return [self._report(form, work, work.fields, flags)]
@@ -217,7 +214,7 @@ class _Pass:
         for index, piece in enumerate(pieces):
             if index == at:
                 piece.became = CODE
-            elif (index < at and (piece.has("courtesy") or piece.has("marks", "quiet"))) or (
+            elif (index < at and (piece.has("courtesy") or "quiet" in piece.marks)) or (
                 index < at and piece.is_number and not pieces[index + 1].gap
             ):
                 piece.became = COURTESY
@@ -322,7 +319,7 @@ class _Pass:
             if piece.kind is TokenKind.MASK:
                 piece.became = "masked_document"
                 before = self.pieces[index - 1] if index else None
-                if before is not None and before.has("marks", "document"):
+                if before is not None and "document" in before.marks:
                     before.became = "masked_document"
 
     def _between(self, first: int, last: int) -> str:
@@ -349,4 +346,4 @@ def _is_denial(piece: Piece, form: Form) -> bool:
     """Tell whether a piece only says again that there is nothing: `tidak ada orang asing`."""
     said_again = form.code in piece.senses.get("ordinary_code", ())
     things = ("absent", "foreigner", "recruiter")
-    return said_again or piece.has("code") or any(piece.has("marks", thing) for thing in things)
+    return said_again or piece.has("code") or any(thing in piece.marks for thing in things)

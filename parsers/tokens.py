@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class TokenKind(StrEnum):
@@ -51,21 +54,25 @@ _HARD = frozenset('#*,;:/!\n\r.()"?|=+&')
 _FIELD = frozenset("#*;\n\r")
 
 
+_KINDS: Mapping[str | None, TokenKind] = {kind.value: kind for kind in TokenKind}
+
+
 def tokenise(text: str) -> list[Token]:
     """Cut a cleaned text into tokens."""
     tokens: list[Token] = []
     end = 0
     for match in _TOKEN.finditer(text):
-        kind = TokenKind(match.lastgroup or "word")
+        kind = _KINDS[match.lastgroup]
         word = match.group()
+        start, stop = match.span()
         if kind is TokenKind.NUMBER:
             word = word.translate(_LOOKS_LIKE_DIGIT)
         elif kind is TokenKind.WORD and "'" in word:
             word = word.replace("'", "")
         elif kind is TokenKind.DECIMAL:
             word = word.rstrip(".,")
-        stop = match.start() + len(match.group().rstrip(".,")) if word else match.end()
-        tokens.append(Token(kind, word, match.start(), stop, text[end : match.start()]))
+            stop = start + len(word)
+        tokens.append(Token(kind, word, start, stop, text[end:start]))
         end = stop
     return tokens
 

@@ -22,7 +22,7 @@ CODE = "code"
 COURTESY = "courtesy"
 NOTE = "note"
 
-_LEADS = ("goal", "from", "at", "by")
+_LEADS = frozenset(["goal", "from", "at", "by"])
 
 
 @dataclass(slots=True)
@@ -78,7 +78,7 @@ class Work:
         """Take `negara:` before a country, `dari` or `ke` before a place."""
         while index > 0:
             before = self.pieces[index - 1]
-            leads = before.has("labels", name) or any(before.has("marks", mark) for mark in _LEADS)
+            leads = before.has("labels", name) or not _LEADS.isdisjoint(before.marks)
             if not leads or before.became is not None or self.pieces[index].begins_line:
                 return
             before.became = name

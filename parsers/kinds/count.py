@@ -92,10 +92,10 @@ def _is_surely_people(work: Work, amount: Amount) -> bool:
     if amount.unit or amount.sure > 1:
         return True
     piece, after = work.pieces[amount.index], work.after(amount.last)
-    if after is not None and (after.has("countries") or after.has("marks", "foreigner")):
+    if after is not None and (after.has("countries") or "foreigner" in after.marks):
         return True
     before = work.before(amount.first)
-    if before is not None and (before.has("countries") or before.has("marks", "foreigner")):
+    if before is not None and (before.has("countries") or "foreigner" in before.marks):
         return True
     begins = piece.begins_field or work.pieces[max(amount.first - 1, 0)].became == CODE
     return begins and (after is None or after.begins_field)

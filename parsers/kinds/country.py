@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from parsers.amounts import PERSONS, Role
+from parsers.amounts import Role, counts_persons
 from parsers.items import Reason
 from parsers.kinds.place import inside_places
 from parsers.tokens import TokenKind
@@ -76,7 +76,7 @@ def _read_beside_foreigner(work: Work, field: Field) -> None:
     ]
     if not named:
         if any(
-            piece.has("marks", "foreigner")
+            "foreigner" in piece.marks
             or (piece.has("vague_country") and _is_said_of_people(work, index))
             for index, piece in enumerate(work.pieces)
         ):
@@ -98,13 +98,11 @@ def _is_said_of_people(work: Work, index: int) -> bool:
     if piece.begins_field and (after is None or after.begins_field):
         return True
     near = [work.pieces[i] for i in range(max(0, index - _NEAR_CODE), index) if i >= 0]
-    is_led = any(one.has("marks", "foreigner") or _counts_strangers(one) for one in near)
-    if before is not None and any(
-        before.has("marks", mark) for mark in ("from", "goal", "at", "via")
-    ):
-        return is_led and before.has("marks", "from")
-    counted = (before is not None and any(before.has("units", unit) for unit in PERSONS)) or (
-        after is not None and (after.is_number or any(after.has("units", one) for one in PERSONS))
+    is_led = any("foreigner" in one.marks or _counts_strangers(one) for one in near)
+    if before is not None and any(mark in before.marks for mark in ("from", "goal", "at", "via")):
+        return is_led and "from" in before.marks
+    counted = (before is not None and counts_persons(before)) or (
+        after is not None and (after.is_number or counts_persons(after))
     )
     return is_led or counted or (before is not None and before.has("labels", "country"))
 
@@ -112,7 +110,7 @@ def _is_said_of_people(work: Work, index: int) -> bool:
 def _counts_strangers(piece: Piece) -> bool:
     """Tell a word for people in general from one for our own (`pmi`, `warga`)."""
     own = piece.has("code") or piece.text in _OWN_PEOPLE
-    return not own and any(piece.has("units", unit) for unit in PERSONS)
+    return not own and counts_persons(piece)
 
 
 def name_unknown_word(work: Work, field: Field) -> None:
@@ -238,9 +236,9 @@ def _is_denied(work: Work, index: int) -> bool:
     before = work.before(index)
     if before is None or work.pieces[index].begins_field:
         return False
-    if before.has("marks", "goal"):
+    if "goal" in before.marks:
         return not before.has("labels", "purpose")
-    return before.text in ("bukan", "bkn") or before.has("marks", "via")
+    return before.text in ("bukan", "bkn") or "via" in before.marks
 
 
 def _is_free_word(piece: Piece) -> bool:

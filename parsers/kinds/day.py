@@ -53,7 +53,7 @@ def _by_word(work: Work, field: Field) -> None:
     ]
     named = named or _weekdays(work, field) or _days_ahead(work, field)
     if not named:
-        if _leaves(field) and any(piece.has("marks", "on_the_way") for _, piece in work.free()):
+        if _leaves(field) and any("on_the_way" in piece.marks for _, piece in work.free()):
             work.begun = True
         return
     if _leaves(field):
@@ -98,12 +98,12 @@ def _is_end_of_stay(work: Work, field: Field, index: int) -> bool:
     if _leaves(field):
         return False
     piece, before = work.pieces[index], work.before(index)
-    if piece.has("marks", "until") or (before is not None and before.has("marks", "until")):
+    if "until" in piece.marks or (before is not None and "until" in before.marks):
         return True
-    if not field.limits.get("arrival") or before is None or not before.has("marks", "left"):
+    if not field.limits.get("arrival") or before is None or "left" not in before.marks:
         return False
     earlier = work.before(index - 1)
-    return earlier is None or not earlier.has("marks", "done")
+    return earlier is None or "done" not in earlier.marks
 
 
 def _is_without_day(work: Work, index: int) -> bool:
@@ -111,7 +111,7 @@ def _is_without_day(work: Work, index: int) -> bool:
     if work.pieces[index].text != "tadi":
         return False
     after = work.after(index)
-    return after is not None and after.has("marks", "not") and not after.is_after_border
+    return after is not None and "not" in after.marks and not after.is_after_border
 
 
 def _note_departure(work: Work, field: Field) -> None:
@@ -120,9 +120,9 @@ def _note_departure(work: Work, field: Field) -> None:
         return
     for index, piece in enumerate(work.pieces):
         before = work.before(index)
-        if piece.has("marks", "urgent"):
+        if "urgent" in piece.marks:
             work.begun = True
-        if piece.has("marks", "moved") and before is not None and before.has("marks", "done"):
+        if "moved" in piece.marks and before is not None and "done" in before.marks:
             work.begun = True
 
 

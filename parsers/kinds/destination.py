@@ -44,7 +44,7 @@ def _where_they_work(work: Work) -> list[tuple[int, str]]:
     found: list[tuple[int, str]] = []
     for index, piece in work.free():
         before = work.before(index)
-        is_at = before is not None and before.has("marks", "at")
+        is_at = before is not None and "at" in before.marks
         if is_at and piece.has("destinations") and not piece.has("transport"):
             name = piece.value("destinations")
             near = work.pieces[max(0, index - _NEAR_CODE) : index]
@@ -78,18 +78,14 @@ def _named(work: Work) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
 
 def _is_goal(work: Work, index: int) -> bool:
     before = work.before(index)
-    return before is not None and (
-        before.has("marks", "goal") or before.has("labels", "destination")
-    )
+    return before is not None and ("goal" in before.marks or before.has("labels", "destination"))
 
 
 def _is_way(work: Work, index: int) -> bool:
     before = work.before(index)
     if before is None or work.pieces[index].begins_field:
         return False
-    return any(
-        before.has("marks", mark) for mark in ("from", "via", "stop", "at")
-    ) or before.text in (
+    return any(mark in before.marks for mark in ("from", "via", "stop", "at")) or before.text in (
         "bukan",
         "bkn",
     )

@@ -22,7 +22,7 @@ def read(work: Work, field: Field) -> None:
     for index, piece in work.free():
         if piece.has("durations"):
             before = work.before(index)
-            if before is None or not (before.has("marks", "done") or before.has("marks", "from")):
+            if before is None or not ("done" in before.marks or "from" in before.marks):
                 work.fields[field.name] = int(piece.value("durations"))
                 work.take(field.name, index)
                 return

@@ -27,7 +27,7 @@ def read(work: Work, field: Field) -> None:
             _take(work, field, index)
             return
         for mark, month in (("this_month", this), ("last_month", before)):
-            if piece.has("marks", mark):
+            if mark in piece.marks:
                 work.fields[field.name] = month
                 work.take(field.name, index)
                 return
@@ -45,7 +45,7 @@ def read(work: Work, field: Field) -> None:
 
 def _take(work: Work, field: Field, index: int) -> None:
     work.take(field.name, index)
-    if index and work.pieces[index - 1].has("marks", "month"):
+    if index and "month" in work.pieces[index - 1].marks:
         work.take(field.name, index - 1)
     after = work.after(index)
     if after is not None and after.is_number and len(after.text) == 4:  # noqa: PLR2004

@@ -16,7 +16,7 @@ _LONGEST_BARE = 4
 _LONGEST = 16
 _LEADING_AT = re.compile(r"^di ")
 _NO_MATTER = frozenset(["ordinary", "destinations"])
-_ENDS = ("goal", "from", "done", "by", "via", "stop", "not", "absent")
+_ENDS = frozenset(["goal", "from", "done", "by", "via", "stop", "not", "absent"])
 _STRUCTURE = ("country", "purpose")
 """A field without a place word is a place only when these kinds have been read before it."""
 
@@ -32,7 +32,7 @@ def read(work: Work, field: Field) -> None:
         work.pieces[index].became = work.pieces[index].became or field.name
     work.take(field.name, first)
     before = work.before(first)
-    if before is not None and before.has("marks", "at") and before.became is None:
+    if before is not None and "at" in before.marks and before.became is None:
         before.became = field.name
 
 
@@ -58,7 +58,7 @@ def inside_places(work: Work) -> set[int]:
     """Return the pieces that belong to a place: a name among them is a host's, not a country."""
     inside: set[int] = set()
     for index, piece in enumerate(work.pieces):
-        if index not in inside and (piece.has("places") or piece.has("marks", "at")):
+        if index not in inside and (piece.has("places") or "at" in piece.marks):
             inside |= set(range(index, reach(work, index) + 1))
     return inside
 
@@ -74,13 +74,13 @@ def _ends(piece: Piece, before: Piece) -> bool:
     )
     if piece.is_after_border and not (joins and is_address and not piece.begins_field):
         return True
-    if piece.has("courtesy") and not piece.has("marks", "title") and not piece.has("filler"):
+    if piece.has("courtesy") and "title" not in piece.marks and not piece.has("filler"):
         return True
     if piece.kind is TokenKind.MASK or piece.has("days") or piece.has("unknown"):
         return True
     if piece.text in ("kosong", "ksong"):
         return False  # an empty house is a place, not a report of nothing
-    return any(piece.has("marks", mark) for mark in _ENDS) or piece.has("labels", "days")
+    return not _ENDS.isdisjoint(piece.marks) or piece.has("labels", "days")
 
 
 def _whole_field(work: Work) -> tuple[int, int] | None:
@@ -109,18 +109,18 @@ def _after_place_word(work: Work) -> tuple[int, int] | None:
     best: tuple[int, int, int] | None = None
     purpose = work.name_of("purpose")
     for index, piece in enumerate(work.pieces):
-        is_at = piece.has("marks", "at")
+        is_at = "at" in piece.marks
         if not (is_at or piece.has("places")) or piece.became not in (None, purpose):
             continue
         first = index
         furthest = min(len(work.pieces), index + _LONGEST)
-        while is_at and first + 1 < furthest and work.pieces[first].has("marks", "at"):
+        while is_at and first + 1 < furthest and "at" in work.pieces[first].marks:
             if _ends(work.pieces[first + 1], work.pieces[first]) and not work.pieces[first + 1].has(
                 "places"
             ):
                 break
             first += 1
-        if work.pieces[first].has("marks", "at") or work.pieces[first].is_number:
+        if "at" in work.pieces[first].marks or work.pieces[first].is_number:
             continue
         last = reach(work, first)
         if piece.became is not None and last == first:

@@ -57,9 +57,9 @@ def _rank(work: Work, index: int, piece: Piece) -> int:
     if before is not None and before.has("labels", "purpose"):
         return 0
     is_place_too = piece.has("places") or (
-        before is not None and (before.has("marks", "at") or before.has("places"))
+        before is not None and ("at" in before.marks or before.has("places"))
     )
-    return 2 if is_place_too or piece.has("marks") else 1
+    return 2 if is_place_too or bool(piece.marks) else 1
 
 
 def _is_denied(work: Work, index: int) -> bool:

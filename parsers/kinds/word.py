@@ -48,7 +48,7 @@ def _is_denied(work: Work, index: int) -> bool:
     before = work.before(index)
     earlier = work.before(index - 1) if before is not None and before.has("filler") else None
     return any(
-        one is not None and (one.has("marks", "not") or one.has("marks", "absent"))
+        one is not None and ("not" in one.marks or "absent" in one.marks)
         for one in (before, earlier)
     )
 
