@@ -30,6 +30,9 @@ Sender = Literal["reporter", "officer"]
 LONGEST = 2_000
 """Characters that are looked at; what comes after them is kept in the note."""
 
+MOST_PIECES = 400
+"""Words and numbers that are looked at: more than a text of that length has, typed by a person."""
+
 MOST_ITEMS = 5
 
 _REPEAT = re.compile(r"\s\.2\s*\Z")
@@ -82,12 +85,22 @@ class _Pass:
         self._head = head
         self._cleaned = cleaned(head)
         self.pieces = cut(self._cleaned.text, language.words)
+        if len(self.pieces) > MOST_PIECES:
+            self._keep_the_rest(self.pieces[MOST_PIECES].start)
         self._take_documents()
         planner = Planner(self.pieces, language, self._try, officer=sender == "officer")
         self._plan = planner.plan() if self.pieces else Plan()
         if self._plan.is_quiet:
             self._flags.add("quiet")
         self.reading = Reading(tuple(self._items()), key_of(covered))
+
+    def _keep_the_rest(self, start: int) -> None:
+        """Leave what stands behind the last piece that is looked at to the note."""
+        end = self._cleaned.origin(start)
+        self._tail = f"{self._head[end:]} {self._tail}".strip()
+        self._head = self._head[:end]
+        self._cleaned = cleaned(self._head)
+        self.pieces = self.pieces[:MOST_PIECES]
 
     # --- items ---------------------------------------------------------------------------------
 

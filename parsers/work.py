@@ -25,6 +25,11 @@ NOTE = "note"
 _LEADS = frozenset(["goal", "from", "at", "by"])
 
 
+MOST_REPAIRS = 40
+"""So many strange words of a report are tried as misspelt ones; each costs some 30 microseconds.
+A text with more of them is no report that a person typed."""
+
+
 @dataclass(slots=True)
 class Work:
     """What the field kinds share: each takes pieces and puts down a value or a problem."""
@@ -47,6 +52,7 @@ class Work:
     """The departure was said to have happened."""
     is_zero: bool = False
     is_own_citizen: bool = False
+    repairs_left: int = MOST_REPAIRS
     shares: list[tuple[str, int]] = field(default_factory=list)
     """Countries with a count each: the report becomes one item for each of them."""
 
@@ -100,6 +106,13 @@ class Work:
     def has_problem(self, name: str) -> bool:
         """Tell whether a field was there and could not be read."""
         return any(problem.field == name for problem in self.problems)
+
+    def near(self, typed: str, domain: str) -> tuple[str, ...]:
+        """Return the values of a domain that a misspelt word may mean."""
+        if self.repairs_left == 0:
+            return ()
+        self.repairs_left -= 1
+        return self.language.words.near(typed, domain)
 
     def name_of(self, kind: str) -> str:
         """Return the form's name for its field of a kind; the kind's own where it has none."""

@@ -160,7 +160,7 @@ def _repaired(work: Work, field: Field) -> list[tuple[int, tuple[str, ...]]]:
         if index in in_place or piece.kind is not TokenKind.WORD:
             continue
         for last, typed in _spellings(work, index):
-            values = work.language.words.near(typed, "countries")
+            values = work.near(typed, "countries")
             if not values:
                 continue
             indexes = list(range(index, last + 1))
@@ -175,7 +175,7 @@ def _repaired(work: Work, field: Field) -> list[tuple[int, tuple[str, ...]]]:
 def _longer_name(work: Work, index: int) -> str | None:
     """See through `korea slatan`: an ambiguous word may be half of a misspelt name."""
     for last, typed in _spellings(work, index):
-        values = work.language.words.near(typed, "countries") if last > index else ()
+        values = work.near(typed, "countries") if last > index else ()
         if len(values) == 1:
             return values[0]
     return None

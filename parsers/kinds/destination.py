@@ -110,7 +110,7 @@ def _repaired(work: Work, field: Field) -> bool:
         alone = piece.is_after_border and (after is None or after.is_after_border)
         if not (_is_goal(work, index) or alone or index <= _NEAR_CODE) or _is_way(work, index):
             continue
-        values = work.language.words.near(piece.text, "destinations")
+        values = work.near(piece.text, "destinations")
         if len(values) == 1:
             _settle(work, field, index, values[0])
             return True

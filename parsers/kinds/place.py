@@ -58,7 +58,12 @@ def inside_places(work: Work) -> set[int]:
     """Return the pieces that belong to a place: a name among them is a host's, not a country."""
     inside: set[int] = set()
     for index, piece in enumerate(work.pieces):
-        if index not in inside and (piece.has("places") or "at" in piece.marks):
+        is_at = "at" in piece.marks
+        if index in inside or not (is_at or piece.has("places")):
+            continue
+        if is_at and index and "at" in work.pieces[index - 1].marks:
+            inside.add(index)  # one more of `di di di`
+        else:
             inside |= set(range(index, reach(work, index) + 1))
     return inside
 
@@ -112,6 +117,8 @@ def _after_place_word(work: Work) -> tuple[int, int] | None:
         is_at = "at" in piece.marks
         if not (is_at or piece.has("places")) or piece.became not in (None, purpose):
             continue
+        if is_at and index and "at" in work.pieces[index - 1].marks:
+            continue  # `di di di` is one lead, looked at from its first word
         first = index
         furthest = min(len(work.pieces), index + _LONGEST)
         while is_at and first + 1 < furthest and "at" in work.pieces[first].marks:

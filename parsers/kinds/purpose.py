@@ -72,7 +72,7 @@ def _repair(work: Work, field: Field) -> None:
     for index, piece in work.free():
         if piece.kind is not TokenKind.WORD or not piece.is_unknown_word or index in in_place:
             continue
-        values = work.language.words.near(piece.text, "purposes")
+        values = work.near(piece.text, "purposes")
         if len(values) == 1:
             work.fields[field.name] = values[0]
         elif values:

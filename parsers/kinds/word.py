@@ -63,7 +63,7 @@ def _repair(work: Work, field: Field, words: str) -> None:
     for index, piece in work.free():
         if not piece.is_unknown_word:
             continue
-        values = work.language.words.near(piece.text, words)
+        values = work.near(piece.text, words)
         if len(values) == 1:
             work.fields[field.name] = values[0]
         elif values and field.wanted:
