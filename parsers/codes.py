@@ -350,8 +350,10 @@ class Planner:
         if before is not None and "arrive" in before.marks:
             return True
         names_somebody = form.outranks_aliases and any(
-            "foreigner" in self._pieces[index].marks or self._pieces[index].has("units", "child")
-            for index in window
+            "foreigner" in piece.marks
+            or piece.has("units", "child")
+            or (piece is not word and report_code(piece, self._language) is not None)
+            for piece in (self._pieces[index] for index in window)
         )
         return names_somebody or any(self._counts_people(index) for index in window)
 

@@ -41,6 +41,7 @@ _FORM_KEYS = frozenset(
         "outranks_aliases",
         "about",
         "alike_by",
+        "hints",
         "aliases",
         "ordinary_aliases",
         "replies",
@@ -48,7 +49,7 @@ _FORM_KEYS = frozenset(
     ]
 )
 _FIELD_KEYS = frozenset(["name", "kind", "label", "wanted", "may_be_unknown", "ask", "limits"])
-_REPLY_KEYS = frozenset(["ok", "incomplete", "help"])
+_REPLY_KEYS = frozenset(["ok", "incomplete", "help", "hint"])
 _COMMAND_KEYS = frozenset(
     [
         "code",
@@ -84,6 +85,8 @@ class Replies:
     ok: str = "OK_LAPORAN"
     incomplete: str = "ERR_KURANG"
     help: str = "BANTU_LAPORAN"
+    hint: str | None = None
+    """Answers a text without a code in which the form's hints are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,8 @@ class Form:
     """The code of the report that its confirmation number must name."""
     alike_by: str | None = None
     """The field in which two reports of one village agree if they may tell of the same."""
+    hints: tuple[tuple[tuple[str, str], ...], ...] = ()
+    """Words that, together in a text without a code, tell that this report may be meant."""
     aliases: tuple[str, ...] = ()
     ordinary_aliases: tuple[str, ...] = ()
     replies: Replies = Replies()
@@ -208,10 +213,15 @@ def read_form(source: Source, kinds: Collection[str]) -> Form:
         outranks_aliases=raw.get("outranks_aliases", False) is True,
         about=_optional(source, raw, "about"),
         alike_by=_optional(source, raw, "alike_by"),
+        hints=tuple(
+            tuple(_sense(one) for one in words.split()) for words in _words(source, raw, "hints")
+        ),
         aliases=_words(source, raw, "aliases"),
         ordinary_aliases=_words(source, raw, "ordinary_aliases"),
         replies=Replies(**{key: str(value) for key, value in replies.items()}),
     )
+    if form.hints and form.replies.hint is None:
+        raise source.wrong("hints", "hints need a reply", "Name it as hint in [replies].")
     if form.alike_by is not None and form.field(form.alike_by) is None:
         raise source.wrong("alike_by", f"there is no field {form.alike_by!r}", "Name one of ours.")
     if form.holds_draft and not any(one.wanted for one in form.fields):

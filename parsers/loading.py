@@ -102,6 +102,7 @@ def _add_longer_aliases(vocabulary: Vocabulary, form: Form, ordinary: set[str]) 
 
 def _check_beside(form: Form, source: Source, vocabulary: Vocabulary) -> None:
     senses = [sense for _, row in form.takes_over for sense in row]
+    senses += [sense for hint in form.hints for sense in hint]
     for domain, value in (*form.beside, *senses):
         if not vocabulary.knows(domain, value):
             raise source.wrong(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from parsers.cleaning import cleaned, fold, storable
 from parsers.codes import Part, Plan, Planner
 from parsers.filling import has_minor, is_trivial, make_work, read_fields
+from parsers.form import URGENCIES
 from parsers.items import Item, Outcome, Problem, Reading, Reason
 from parsers.kinds import ref
 from parsers.masking import COVER, mask_documents
@@ -132,13 +133,15 @@ class _Pass:
         return self._whole(Outcome.CHAT, None, self._help())
 
     def _help(self) -> str:
-        """Choose the help for a text without a code: in distress the way to report an emergency."""
-        for form in self._language.forms.values():
-            if form.outranks_aliases and form.ask_if_unsure is not None:
-                senses = [sense for sense in form.beside if sense[0] not in ("countries", "marks")]
-                if any(piece.has(*sense) for piece in self.pieces for sense in senses):
-                    return form.ask_if_unsure
+        """Choose the help for a text without a code: that of the report it seems to be, if any."""
+        forms = (form for form in self._language.forms.values() if form.hints)
+        for form in sorted(forms, key=lambda form: URGENCIES.index(form.urgency), reverse=True):
+            if form.replies.hint is not None and any(self._has_all(hint) for hint in form.hints):
+                return form.replies.hint
         return "ERR_KODE"
+
+    def _has_all(self, hint: tuple[tuple[str, str], ...]) -> bool:
+        return all(any(piece.has(*sense) for piece in self.pieces) for sense in hint)
 
     def _whole(self, outcome: Outcome, code: str | None, ask: str | None) -> Item:
         note = self._text.strip()

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -48,16 +49,41 @@ def parse(
     if as_json:
         print_json(result)
         return
-    click.echo(f"Text:   {text}")
+    click.echo("Which words became what:")
     for words, became in explain(text, office().desk.language, now=moment, sender=sender):
-        click.echo(f"  {words!r:<32} {became}")
+        click.echo(f"  {' '.join(words.split()):<34} {_LEFT if became == 'note' else became}")
     for item in result["items"]:
-        click.echo(json.dumps(item, ensure_ascii=False))
+        _show_item(item)
     if result["reply"] is None:
-        click.echo("Reply:  (none is due)")
+        click.echo("Reply: none is due")
     else:
-        click.echo(f"Reply:  {result['reply']}")
-        click.echo(f"        {result['reply_key']}, {result['segments']} segment")
+        click.echo(f"Reply ({result['reply_key']}, {result['segments']} segment):")
+        click.echo(f"  {result['reply']}")
+
+
+_LEFT = "left over, kept as the note"
+
+
+def _show_item(item: Mapping[str, Any]) -> None:
+    """Print what one report or command was read as, a line for each thing that is known of it."""
+    urgency = f", {item['urgency']}" if item["urgency"] else ""
+    click.echo(f"Read as: {item['outcome']} {item['code'] or '(no code)'}{urgency}")
+    language = office().desk.language
+    form = language.forms.get(item["code"] or "")
+    for name, value in item["fields"].items():
+        field = form.field(name) if form else None
+        shown = str(value) if field is None else language.shown(field.kind, value)
+        meant = f"  {shown}" if shown != str(value) else ""
+        click.echo(f"  {name:<12} {' '.join(str(value).split())}{meant}")
+    for problem in item["problems"]:
+        field = form.field(problem["field"]) if form else None
+        names = [language.shown(field.kind, one) for one in problem["options"]] if field else []
+        offers = f": {' or '.join(names)}?" if names else ""
+        click.echo(f"  {problem['field']:<12} {problem['given']!r} is {problem['reason']}{offers}")
+    if item["missing"]:
+        click.echo(f"  missing      {', '.join(item['missing'])}")
+    if item["flags"]:
+        click.echo(f"  flags        {', '.join(item['flags'])}")
 
 
 def _print_line(

@@ -13,8 +13,6 @@ from models.outbox import OutboundMessage
 
 HOUR = timedelta(hours=1)
 _TOLD_STRANGER_FOR = timedelta(hours=24)
-#: What a text without a code is answered with.
-_HELP = ("ERR_KODE", "ERR_KOSONG")
 
 
 def to_stranger(
@@ -80,7 +78,7 @@ def was_answered(session: Session, message: InboundMessage) -> bool:
             OutboundMessage.created_at > clock.now() - HOUR,
             InboundMessage.text_key == message.text_key,
             InboundMessage.id != message.id,
-            OutboundMessage.reply_key.in_(_HELP),
+            OutboundMessage.is_capped,
         )
     )
     return session.scalars(query.limit(1)).first() is not None

@@ -248,8 +248,13 @@ class Voice:
         return self._language.shown(field.kind, value, self._catalogue.language)
 
     def _codes(self) -> str:
-        codes = list(self._language.forms)
-        return ", ".join(codes[:-1]) + self._catalogue.word("atau") + codes[-1]
+        """List the codes; an agency that added many is told of as many as there is room for."""
+        codes, last = list(self._language.forms), "BANTU"
+        listed = ", ".join(codes[:-1]) + self._catalogue.word("atau") + codes[-1]
+        while len(listed) > LONGEST["kode_kode"] and codes:
+            codes.pop()
+            listed = ", ".join(codes) + self._catalogue.word("atau") + last
+        return listed
 
     def _first_known(self, *keys: str) -> str:
         return next((key for key in keys if key in self._catalogue.texts), keys[-1])

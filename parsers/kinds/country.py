@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 OWN = "ID"
 NOT_KNOWN = "XX"
 _MOST_OPTIONS = 2
+_JOINTS = frozenset(["&", "/", "+", ","])
 _OWN_PEOPLE = frozenset(["warga", "wrg", "penduduk", "korban", "calon", "penumpang", "perantau"])
 _NEAR_CODE = 4
 # A word with only these meanings is free to be an ISO code or a misspelt country.
@@ -32,11 +33,7 @@ def read(work: Work, field: Field) -> None:
     if field.limits.get("only_beside_foreigner"):
         _read_beside_foreigner(work, field)
         return
-    found = _named(work)
-    if found and (all(OWN in values for _, values in found) or _counts_more(work, found)):
-        # `2 org aus 1 org belanda`: a code with a count of its own is a nationality, too.
-        found = sorted([*found, *_by_code(work)])
-    found = found or _by_code(work) or _repaired(work, field)
+    found = _found(work, field)
     if not found or work.is_settled(field.name):
         _vague(work, field)
         return
@@ -64,6 +61,18 @@ def read(work: Work, field: Field) -> None:
         _ambiguous(work, field, [index for index, _ in sure], tuple(distinct))
 
 
+def _found(work: Work, field: Field) -> list[tuple[int, tuple[str, ...]]]:
+    """Find what names a nationality: names first, then codes, then misspelt names."""
+    found = _named(work)
+    if found and (all(OWN in values for _, values in found) or _counts_more(work, found)):
+        # `2 org aus 1 org belanda`: a code with a count of its own is a nationality, too.
+        found = sorted([*found, *_by_code(work)])
+    elif found:
+        # So is `aus dan belanda`; any other code beside a name is a word like any other.
+        found = sorted({*found, *_joined_codes(work, found)})
+    return found or _by_code(work) or _repaired(work, field)
+
+
 def _read_beside_foreigner(work: Work, field: Field) -> None:
     """Read a nationality where countries are places too (`jenazah dari Malaysia`).
 
@@ -71,7 +80,7 @@ def _read_beside_foreigner(work: Work, field: Field) -> None:
     """
     named = [
         (index, values)
-        for index, values in _named(work) or _by_code(work) or _repaired(work, field)
+        for index, values in _found(work, field)
         if OWN not in values and _is_said_of_people(work, index)
     ]
     if not named:
@@ -139,6 +148,26 @@ def _named(work: Work) -> list[tuple[int, tuple[str, ...]]]:
 def _counts_more(work: Work, found: Sequence[tuple[int, tuple[str, ...]]]) -> bool:
     """Tell whether more people are counted than there are nationalities named."""
     return sum(1 for amount in work.amounts if _may_be_share(amount)) > len(found)
+
+
+def _joined_codes(
+    work: Work, found: Sequence[tuple[int, tuple[str, ...]]]
+) -> list[tuple[int, tuple[str, ...]]]:
+    """Find codes that `dan` or a mark like `&` joins to a country that is named."""
+    iso, pieces = work.language.words.iso, work.pieces
+    codes: list[tuple[int, tuple[str, ...]]] = []
+    for index, _ in found:
+        for step in (-1, 1):
+            at = index + step
+            if not 0 <= at < len(pieces):
+                continue
+            if "plus" in pieces[at].marks:
+                at += step
+            elif pieces[max(at, index)].gap.strip() not in _JOINTS:
+                continue
+            if 0 <= at < len(pieces) and pieces[at].text in iso and _is_free_word(pieces[at]):
+                codes.append((at, (iso[pieces[at].text],)))
+    return codes
 
 
 def _may_be_share(amount: Amount) -> bool:

@@ -61,9 +61,17 @@ def _by_word(work: Work, field: Field) -> None:
         offset, index = min(ahead) if ahead else max(named)
         work.begun = work.begun or offset < 0
     else:
-        offset, index = named[0]
+        offset, index = _of_departure(work, field, named) or named[0]
     work.fields[field.name] = (work.today + timedelta(days=offset)).isoformat()
     work.take(field.name, index)
+
+
+def _of_departure(work: Work, field: Field, named: list[tuple[int, int]]) -> tuple[int, int] | None:
+    """Choose the day that stands behind the leaving: `kmrn datang, su pulang td pagi`."""
+    if not field.limits.get("of_departure"):
+        return None
+    left = [index for index, piece in enumerate(work.pieces) if "left" in piece.marks]
+    return next((one for one in named if left and one[1] > left[-1]), None)
 
 
 def _weekdays(work: Work, field: Field) -> list[tuple[int, int]]:
