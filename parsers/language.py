@@ -35,6 +35,16 @@ class Language:
             return self.purpose_name("tidak_tahu", lang)
         return self.words.countries[alpha2].shorts[lang]
 
+    def _destination_short(self, name: str, lang: str) -> str:
+        """Show a goal in few letters: a country by its short name, others as names.csv has them."""
+        shown = self.words.names.get(("destination", name))
+        if shown is not None:
+            return shown[lang]
+        for country in self.words.countries.values():
+            if country.names["id"] == name:
+                return country.shorts[lang]
+        return name
+
     def purpose_name(self, code: str, lang: str = "id") -> str:
         """Return a purpose as it is shown."""
         return self.words.names.get(("purpose", code), {}).get(lang, code)
@@ -48,6 +58,8 @@ class Language:
         match kind:
             case "country":
                 return self.country_short(str(value), lang)
+            case "destination":
+                return self._destination_short(str(value), lang)
             case "purpose":
                 return self.purpose_name(str(value), lang)
             case "day":

@@ -86,6 +86,11 @@ class Vocabulary:
         """List the words and phrases of a domain."""
         return tuple(self._spellings.get(domain, ()))
 
+    def values(self, domain: str) -> tuple[str, ...]:
+        """List what the words of a domain can mean."""
+        found = self._spellings.get(domain, {}).values()
+        return tuple(dict.fromkeys(value for values in found for value in values))
+
     def meaning(self, words: str) -> Senses:
         """Return what exactly these words mean."""
         length, senses = self.longest(tokenise(clean(words)), 0)

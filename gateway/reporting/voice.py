@@ -141,6 +141,11 @@ class Voice:
         key = "OK_BANYAK_SEBAGIAN" if lacking else "OK_BANYAK"
         if not numbered:
             key = "ERR_BANYAK"
+        if any(one.is_quiet for one in kept):
+            # No code and no hint of what it was about.
+            key = "OK_DIAM_BANYAK_KURANG" if lacking else "OK_DIAM_BANYAK"
+            numbered = [f"No {one.number}" for one in kept if one.number is not None]
+            lacking = [("", what) for _, what in lacking if what]
         text = self._catalogue.text(key, daftar=", ".join(numbered), apa=_listed(lacking))
         return Reply(key, text, has_number=bool(numbered), keeps_draft=not numbered)
 
@@ -174,15 +179,15 @@ class Voice:
         """Ask for what a report lacks: first what is not clear, then what is missing."""
         form = self._language.forms[kept.code]
         values = self._values(form, kept, self._lacking(form, kept))
-        if kept.problems:
+        if kept.is_quiet and (kept.problems or kept.missing != (VILLAGE,)):
+            key = "DIAM_KURANG"
+        elif kept.problems:
             key, more = self._problem(form, kept.problems[0])
             values |= more
         elif kept.missing == (VILLAGE,):
             key = "ERR_DESA_PILIH" if len(kept.villages) == 2 else "ERR_DESA"  # noqa: PLR2004
         elif len(kept.missing) == 1:
             key = _field(form, kept.missing[0]).ask or form.replies.incomplete
-        elif kept.is_quiet:
-            key = "DIAM_KURANG"
         else:
             key = form.replies.incomplete
         return Reply(key, self._catalogue.text(key, **values), keeps_draft=True)
@@ -271,7 +276,9 @@ def _by_code(kept: Sequence[Kept]) -> list[str]:
 
 def _listed(lacking: Sequence[tuple[str, str]]) -> str:
     """List codes with what each lacks, or the codes alone where that would be cut."""
-    whole = ", ".join(f"{code} ({what})" if what else code for code, what in lacking)
+    whole = ", ".join(
+        f"{code} ({what})" if code and what else code or what for code, what in lacking
+    )
     if len(whole) <= LONGEST["apa"]:
         return whole
     return ", ".join(code for code, _ in lacking)

@@ -19,9 +19,12 @@ from gateway.replies.catalogue import (
     fill,
     load,
 )
-from gateway.reporting.voice import Reply, Voice
+from gateway.reporting.voice import Kept, Reply, Voice
+from gateway.roster.villages import shipped_rows
+from models.states import ReportState
 from parsers import segments
 from parsers.loading import load as load_language
+from parsers.vocabulary import PURPOSES
 
 SHIPPED = load(None)
 WORDS = load_language()
@@ -324,3 +327,74 @@ def test_a_form_that_names_a_text_that_is_nowhere_stops_the_start():
 
 def test_an_empty_text_is_refused(agency: Agency):
     assert agency.is_refused('[texts]\nOK_DIAM = ""\n').endswith("helps nobody")
+
+
+# Real values are shown whole ----------------------------------------------------------------------
+
+
+def real_values(language: str) -> dict[str, set[str]]:
+    """Give every value that can really stand in a text, by its variable."""
+    words, texts = WORDS.words, SHIPPED[language]
+    fields = [field for form in WORDS.forms.values() for field in form.fields]
+    countries = {WORDS.country_short(alpha2, language) for alpha2 in words.countries}
+    goals = {WORDS.shown("destination", value, language) for value in words.values("destinations")}
+    days = {
+        WORDS.shown("day", date(2026, month, 28).isoformat(), language) for month in range(1, 13)
+    }
+    villages = {str(row.cells["name"]) for row in shipped_rows()}
+    return {
+        "negara": countries | {texts.word("negara_belum_tahu")},
+        "pilih_a": countries | goals | set(PURPOSES),
+        "tujuan": {WORDS.purpose_name(purpose, language) for purpose in PURPOSES},
+        "ke": goals | {texts.word("ke_belum_tahu")},
+        "kapan": days | {texts.word("kapan_belum_tahu")},
+        "bulan": set(WORDS.months(language)),
+        "org": {texts.word("org", n="200"), texts.word("org_belum_tahu")},
+        "desa": villages,
+        "apa_terjadi": set(words.values("emergencies")) | {texts.word("kejadian_belum_tahu")},
+        "kode": {*WORDS.forms, *WORDS.commands},
+        "status": {texts.word(f"state_{state.value}") for state in ReportState},
+        "no": {"99999999"},
+        "apa": {
+            ", ".join(field.label[language] for field in form.fields if field.wanted)
+            for form in WORDS.forms.values()
+        }
+        | {field.label[language] for field in fields},
+        "contoh": {form.example for form in WORDS.forms.values()},
+    }
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_real_value_is_cut(language: str):
+    cut = {
+        f"{name}: {value}"
+        for name, values in real_values(language).items()
+        for value in values
+        if fill(f"{{{name}}}", {name: value}) != segments.to_gsm7(value)
+    }
+
+    assert cut == set()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_real_value_in_every_text_is_one_sms(language: str):
+    values = real_values(language)
+    longest = {name: max(found, key=len) for name, found in values.items()}
+    every = {name: "W" * LONGEST[name] for name in LONGEST} | longest
+
+    texts = {key: fill(text, every) for key, text in SHIPPED[language].texts.items()}
+
+    assert costly(texts) == {}
+
+
+# Quiet mode ---------------------------------------------------------------------------------------
+
+
+def test_a_quiet_report_is_answered_by_its_number_and_what_lacks_alone():
+    voice = Voice(WORDS, SHIPPED["id"])
+    kept = Kept("PMI", {}, ("count",), (), "mendesak", ("quiet",), "104277", ("Oinlasi",))
+    draft = Kept("WNA", {}, ("country",), (), "biasa", ("quiet",), None, ("Oinlasi",))
+
+    assert voice.kept(kept).text == "No 104277. Kurang: jumlah."
+    assert voice.kept(draft).text == "Kurang: negara. Balas bagian itu saja."
+    assert voice.several([kept, draft], ()).text == "No 104277. Kurang: jumlah, negara."
