@@ -6,6 +6,7 @@ from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
 from gateway import current, health, logs, status, webhooks
+from gateway.cards import pages as cards
 from gateway.settings import read_settings
 from gateway.simulator import pages as simulator
 from gateway.wiring import START_ERRORS, Wiring, refuse_wrong_start, wire
@@ -24,6 +25,7 @@ def create_app(wiring: Wiring | None = None) -> Flask:
     app.register_blueprint(webhooks.blueprint)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(status.blueprint)
+    app.register_blueprint(cards.blueprint)
     if wiring.settings.is_development:
         app.register_blueprint(simulator.blueprint)
     app.register_error_handler(HTTPException, _refuse)

@@ -75,6 +75,8 @@ class Settings:
     pin_rules: PinRules
     ussd_code: str
     """What officers dial."""
+    sms_number: str | None
+    """What villages text to, as it stands on the code card; none means it is written by hand."""
     ussd_resume: timedelta
     """For how long after a drop a dialogue can be gone on with."""
     unknown_names: tuple[str, ...]
@@ -185,6 +187,7 @@ def read_settings(
     )
     ussd_code = reader.read("USSD_CODE", "*384*22345#", _ussd_code, "a code such as *384*22345#")
     ussd_resume = reader.seconds("USSD_RESUME", 600)
+    sms_number = reader.read("SMS_NUMBER", None, _sms_number, "a number such as 0812-3456-7890")
     capped = reader.read("CAPPED_REPLIES_AN_HOUR", 3, _count, "a whole number from 0 to 100")
     metrics_token = reader.text("METRICS_TOKEN")
     secret_key = reader.text("SECRET_KEY")
@@ -230,6 +233,7 @@ def read_settings(
         capped_replies_an_hour=capped,
         pin_rules=pin_rules,
         ussd_code=ussd_code,
+        sms_number=sms_number,
         ussd_resume=ussd_resume,
         unknown_names=_unknown(reader.environ, reader.names),
     )
@@ -333,6 +337,12 @@ def _tries(value: str) -> int:
 
 def _ussd_code(value: str) -> str:
     if not re.fullmatch(r"\*\d+(\*\d+)*#", value, re.ASCII):
+        raise ValueError(value)
+    return value
+
+
+def _sms_number(value: str) -> str:
+    if not re.fullmatch(r"\+?\d[\d -]{1,18}\d", value, re.ASCII):
         raise ValueError(value)
     return value
 

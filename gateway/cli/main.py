@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from gateway.cli import database, doctor, lists, officer, parse, roster, run
+from gateway.cli import card, database, doctor, lists, officer, parse, roster, run
 from gateway.cli.office import KNOWN, explain
 
 
@@ -16,6 +16,7 @@ def timpora() -> None:
 for command in (
     run.run,
     parse.parse,
+    card.card,
     roster.roster,
     roster.villages,
     officer.officer,
