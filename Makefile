@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 STAMPS := $(VENV)/.stamps
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test check fix bench pictures lock migration
+.PHONY: help setup setup-dev run test check fix bench pictures countries lock migration
 
 help: ## List what make can do here
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -51,6 +51,9 @@ bench: setup-dev ## Measure (see bench/README.md)
 
 pictures: setup-dev ## Take the guides' pictures anew from the simulator (needs Chromium)
 	@exec $(BIN)/python tests/browser/pictures.py
+
+countries: setup-dev ## Make parsers/words/countries.csv anew from the CLDR and our overrides
+	@exec $(BIN)/python -m parsers.generate_countries
 
 migration: setup-dev ## New migration from the models: make migration m="what changes"
 	@$(BIN)/timpora db revision "$(m)"
