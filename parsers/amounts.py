@@ -51,6 +51,7 @@ _STAYS = {"day": 1, "night": 1, "week": 7, "month_unit": 30, "year": 365}
 _TENS = range(20, 100, 10)
 _LONGEST_NUMBER = 18
 _YEAR_DIGITS = 4
+_SHORT_UNIT = 3
 _LONGEST_PLATE_TAIL = 3
 _MOST_PEOPLE = 200
 # Before these a people unit wins: "di rumah 2 org" counts people, "RT 3 warga" does not.
@@ -378,4 +379,6 @@ def _stands_alone(spot: _Spot) -> bool:
         return True
     if any(after.has(domain) for domain in _RECOGNISED):
         return True
+    if after.is_unknown_word and len(after.text) <= _SHORT_UNIT:
+        return True  # `4 nrg`: a unit too short to be mended
     return not _LEADS.isdisjoint(after.marks)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from rapidfuzz.distance import DamerauLevenshtein
-
 from parsers.amounts import counts_persons
 from parsers.denials import Denials, report_code
 from parsers.kinds import ref
 from parsers.kinds.destination import HARBOUR
 from parsers.numbers import is_well_formed
+from parsers.slips import ONE_EDIT_FROM, is_near_code, is_scrap, is_slip_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,10 +23,11 @@ if TYPE_CHECKING:
     Trial = Callable[[Form, int, int, int], Work]
     """Read a form from pieces first..last, the code at one of them."""
 
+MISREAD = ""
+"""Stands in a code's place where a misspelt one begins a further report."""
+
+_NEW_SENTENCE = (".", ";", ",")
 _BESIDE = 8
-_ONE_EDIT_FROM = 5
-_PHONE_KEYS = ("abc", "def", "ghi", "jkl", "mno", "pqrs", "tuv", "wxyz")
-_KEYBOARD = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 _PRONOUNS = frozenset(["kami", "saya", "sy", "beta", "be", "sa", "kita", "ketong"])
 
 
@@ -78,10 +78,10 @@ class Planner:
                 continue  # a line of the words that the command takes
             if starts and self._says_it_again(starts[-1][0], lo, hi):
                 continue
-            starts += self._line(lo, hi)
+            starts += self._line(lo, hi) or self._misread(lo, hi)
             if self._plan.question is not None and not starts:
                 return self._plan
-        if not starts:
+        if not any(code for code, _, _ in starts):
             self._without_code()
             return self._plan
         begins = [begin for _, _, begin in starts]
@@ -124,6 +124,14 @@ class Planner:
         """Tell a line that begins with a report's own code, and not with a word for it."""
         head, _, _ = self._head(lo, hi)
         return head < hi and self._pieces[head].text.upper() in self._language.forms
+
+    def _misread(self, lo: int, hi: int) -> list[tuple[str, int, int]]:
+        """Find a line that begins with a misspelt code: it is no part of the report beside it."""
+        head, _, _ = self._head(lo, hi)
+        if head == hi or not is_near_code(self._pieces[head], self._language):
+            return []
+        has_number = any(self._pieces[at].is_number for at in range(head, hi))
+        return [(MISREAD, head, lo)] if has_number else []
 
     def _says_it_again(self, code: str, lo: int, hi: int) -> bool:
         """See `sakit` on the line after DARURAT: an everyday word for the code before it."""
@@ -177,7 +185,7 @@ class Planner:
                 not piece.has("courtesy")
                 or piece.has("code")
                 or (piece.has("ordinary_code") and self._help_topic(at, hi) is not None)
-            ):
+            ) and not (at > lo and is_scrap(piece, self._language)):
                 break
             has_subject = piece.text in _PRONOUNS
             at += 1
@@ -229,7 +237,8 @@ class Planner:
             return True
         left = [p for _, p in work.free() if not (p.has("courtesy") or p.has("filler"))]
         if self._pieces[head].text == form.code.lower():
-            return not left and not (work.fields or work.problems)
+            names_guest = any(f.kind == "country" and f.name in work.fields for f in form.fields)
+            return names_guest or (not left and not (work.fields or work.problems))
         return not left and bool(work.fields or work.problems)
 
     def _command_fits(self, command: Command, head: int, hi: int) -> bool:
@@ -237,6 +246,7 @@ class Planner:
         if command.takes == "topic":
             return self._help_topic(head, hi) is not None
         if command.takes == "ref":
+            rest = [p for p in rest if not is_scrap(p, self._language)]
             words = [p for p in rest if not p.is_number and p.text not in ref.LABELS]
             return not words if not command.takes_text else not rest or rest[0].is_number
         return not rest
@@ -252,26 +262,30 @@ class Planner:
             return "" if hi == len(self._pieces) else None
         codes = [c for d in ("code", "ordinary_code") for c in rest[0].senses.get(d, ())]
         topics = [code for code in codes if code in self._language.forms]
-        return topics[0] if topics and len(rest) == 1 else None
+        others = [p for p in rest[1:] if not is_scrap(p, self._language)]
+        return topics[0] if topics and not others else None
 
     def _misspelt(self, head: int, lo: int, hi: int) -> str | None:
         typed = self._pieces[head].text
         for form in self._language.forms.values():
             code = form.code.lower()
-            if not _is_slip_of(typed, code):
+            if not is_slip_of(typed, code):
                 continue
             if form.denies and form.ask_if_unsure is not None:
                 self._plan.question = (form.code, form.ask_if_unsure)
                 return None
             work = self._trial(form, lo, hi, head)
-            needed = 1 if len(code) >= _ONE_EDIT_FROM else 2
+            needed = 1 if len(code) >= ONE_EDIT_FROM else 2
             if len(work.fields) >= needed:
                 return form.code
         return self._misspelt_command(head, hi)
 
     def _misspelt_command(self, head: int, hi: int) -> str | None:
         """See `STATSU 104277`: a slip, and a whole confirmation number right after it."""
-        digits, _ = ref.join_digits(self._pieces, head + 1, hi)
+        first = head + 1
+        while first < hi and self._pieces[first].text in ref.LABELS:
+            first += 1
+        digits, _ = ref.join_digits(self._pieces, first, hi)
         if not is_well_formed(digits):
             return None
         return next(
@@ -280,8 +294,8 @@ class Planner:
                 for command in self._language.commands.values()
                 if command.takes == "ref"
                 and (self._officer or not command.officer)
-                and len(command.code) >= _ONE_EDIT_FROM
-                and _is_slip_of(self._pieces[head].text, command.code.lower())
+                and len(command.code) >= ONE_EDIT_FROM
+                and is_slip_of(self._pieces[head].text, command.code.lower())
             ),
             None,
         )
@@ -293,10 +307,18 @@ class Planner:
         found: list[tuple[str, int, int]] = []
         for at in range(head + 1, hi):
             piece = self._pieces[at]
-            other = self._report_code(at)
+            senses = piece.senses
+            if senses and "code" not in senses and "ordinary_code" not in senses:
+                continue
+            other = self._report_code(at) if senses else None
             if other is None:
+                is_new = piece.is_after_border and piece.gap.strip() in _NEW_SENTENCE
+                if is_new and is_near_code(piece, self._language):
+                    found += self._misread(at, self._until_next_code(at, hi))
                 continue
             current = found[-1][0] if found else code
+            if current == MISREAD:
+                current = code
             is_word = piece.text == other.lower()
             # A guest is a part of an emergency, no report of an arrival.
             holds_guests = self._language.forms[current].outranks_aliases
@@ -358,10 +380,13 @@ class Planner:
         return names_somebody or any(self._counts_people(index) for index in window)
 
     def _is_announced(self, at: int) -> bool:
-        """See `lapor PMI`: the code word itself right after the word for reporting."""
+        """See `lapor PMI` or `wisata#WNA#2`: the code word itself where nothing else is meant."""
         word, before = self._pieces[at], self._pieces[at - 1] if at else None
-        is_code = word.has("code") and word.text == word.value("code").lower()
-        return is_code and before is not None and "reporting" in before.marks
+        after = self._pieces[at + 1] if at + 1 < len(self._pieces) else None
+        if not word.has("code") or word.text != word.value("code").lower():
+            return False
+        is_field = word.begins_field and (after is None or after.begins_field)
+        return is_field or (before is not None and "reporting" in before.marks)
 
     def _is_thing(self, form: Form, index: int) -> bool:
         piece = self._pieces[index]
@@ -445,27 +470,3 @@ class Planner:
             or any(mark in piece.marks for mark in marks)
             for piece in self._pieces[head:]
         )
-
-
-def _is_slip_of(typed: str, code: str) -> bool:
-    """One edit for a long code; for a short one a neighbouring key or a swap."""
-    if typed == code:
-        return False
-    if len(code) >= _ONE_EDIT_FROM:
-        return DamerauLevenshtein.distance(typed, code, score_cutoff=1) <= 1
-    if len(typed) != len(code):
-        return False
-    wrong = [i for i in range(len(code)) if typed[i] != code[i]]
-    if len(wrong) == 1:
-        return _are_neighbours(typed[wrong[0]], code[wrong[0]])
-    swapped = len(wrong) == 2 and wrong[1] == wrong[0] + 1  # noqa: PLR2004
-    return swapped and typed[wrong[0]] == code[wrong[1]] and typed[wrong[1]] == code[wrong[0]]
-
-
-def _are_neighbours(one: str, other: str) -> bool:
-    if any(one in key and other in key for key in _PHONE_KEYS):
-        return True
-    return any(
-        one in row and other in row and abs(row.index(one) - row.index(other)) == 1
-        for row in _KEYBOARD
-    )

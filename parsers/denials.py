@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from parsers.amounts import Role, tell_apart
+from parsers.slips import is_scrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -189,7 +190,7 @@ class Denials:
     def _is_harmless(self, piece: Piece, at: int) -> bool:
         domains = ("courtesy", "filler", "months", "days", "labels")
         marks = ("absent", "month", "this_month", "last_month", "date", "at", "from", "quiet")
-        if any(piece.has(domain) for domain in domains):
+        if any(piece.has(domain) for domain in domains) or is_scrap(piece, self._language):
             return True
         if any(mark in piece.marks for mark in marks):
             return True

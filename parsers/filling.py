@@ -46,12 +46,24 @@ def make_work(
         if amount.role is not Role.PLACE
         for index in (amount.first, amount.index)
     )
-    return Work(original, clean_text, pieces, language, form, now, amounts, told_apart)
+    return Work(
+        original,
+        clean_text,
+        pieces,
+        language,
+        form,
+        now,
+        amounts,
+        told_apart,
+        domains=frozenset().union(*(piece.senses for piece in pieces)),
+        marks=frozenset().union(*(piece.marks for piece in pieces)),
+        has_strange_words=any(piece.is_unknown_word for piece in pieces),
+    )
 
 
 def read_fields(work: Work, fields: Sequence[Field]) -> None:
     """Let each kind read its field, the surest first."""
-    ranked = sorted(((KINDS[one.kind], one) for one in fields), key=_rank)
+    ranked = _in_order(fields)
     for kind, one in ranked:
         if kind.rank < UNKNOWN_RANK:
             kind.read(work, one)
@@ -64,8 +76,9 @@ def read_fields(work: Work, fields: Sequence[Field]) -> None:
             kind.read(work, one)
 
 
-def _rank(pair: tuple[Kind, Field]) -> int:
-    return pair[0].rank
+def _in_order(fields: Sequence[Field]) -> list[tuple[Kind, Field]]:
+    """Put the fields' kinds in the order in which they read."""
+    return sorted(((KINDS[one.kind], one) for one in fields), key=lambda pair: pair[0].rank)
 
 
 def settle_unknown(work: Work, one: Field) -> None:
@@ -79,6 +92,10 @@ def settle_unknown(work: Work, one: Field) -> None:
 
 def _give_unknowns(work: Work, fields: Sequence[Field]) -> None:
     """Give each `tidak tahu` to a wanted field: the one it names, else the next in its order."""
+    if "unknown" not in work.domains and not any(
+        piece.kind is TokenKind.NOTHING for piece in work.pieces
+    ):
+        return
     said = [
         _Said(i, _label_of(work, i)) for i, piece in work.free() if _says_unknown(work, i, piece)
     ]

@@ -56,7 +56,7 @@ class Piece:
 
 def cut(text: str, vocabulary: Vocabulary) -> list[Piece]:
     """Cut a cleaned text into pieces, the longest known phrase first."""
-    return pieces_of(tokenise(text), vocabulary)
+    return pieces_of(vocabulary.mended(tokenise(text)), vocabulary)
 
 
 def pieces_of(tokens: Sequence[Token], vocabulary: Vocabulary) -> list[Piece]:
@@ -69,20 +69,15 @@ def pieces_of(tokens: Sequence[Token], vocabulary: Vocabulary) -> list[Piece]:
         last = tokens[at + length - 1] if length > 1 else token
         words = token.text if length <= 1 else " ".join(t.text for t in tokens[at : at + length])
         kind, gap = token.kind, token.gap
-        is_plain = gap in _PLAIN_GAPS
+        is_number = kind is not TokenKind.WORD and kind is not TokenKind.MASK
+        marks = senses.get("marks", ())
+        if gap in _PLAIN_GAPS:
+            hard = field = line = False
+        else:
+            hard, field, line = is_hard(gap), is_field_border(gap), is_new_line(gap)
         pieces.append(
             Piece(
-                kind,
-                words,
-                token.start,
-                last.end,
-                gap,
-                senses,
-                is_number=kind is not TokenKind.WORD and kind is not TokenKind.MASK,
-                is_after_border=not is_plain and is_hard(gap),
-                begins_field=not is_plain and is_field_border(gap),
-                begins_line=not is_plain and is_new_line(gap),
-                marks=senses.get("marks", ()),
+                kind, words, token.start, last.end, gap, senses, is_number, hard, field, line, marks
             )
         )
         at += max(length, 1)

@@ -6,8 +6,10 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
+from rapidfuzz.distance import DamerauLevenshtein
+
 from parsers.cleaning import cleaned, fold, storable
-from parsers.codes import Part, Plan, Planner
+from parsers.codes import MISREAD, Part, Plan, Planner
 from parsers.filling import has_minor, is_trivial, make_work, read_fields
 from parsers.form import URGENCIES
 from parsers.items import Item, Outcome, Problem, Reading, Reason
@@ -36,6 +38,8 @@ MOST_PIECES = 400
 
 MOST_ITEMS = 5
 
+_WORD = re.compile(r"[^\W\d_]+")
+_LONG_CODE = 5
 _REPEAT = re.compile(r"\s\.2\s*\Z")
 _SEPARATORS = re.compile(r"[#*,;:/.\-!\s]+(?=\d)")
 _SEPARATORS_BEFORE_WORDS = re.compile(r"[#*,;:/.\-!\s]+(?![#*,;:/.\-!\s\d])")
@@ -51,6 +55,22 @@ def explain(
 ) -> list[tuple[str, str]]:
     """Return which words became what, in the order of the text."""
     return _Pass(text, language, now, sender).rows()
+
+
+def read_under(text: str, code: str, language: Language, *, now: datetime) -> Reading:
+    """Read a text that had no code, now that its sender has named one.
+
+    A misspelt code in it (`WNNA 2 aus wisata`) gives way to the right one; else that goes first.
+    """
+    limit = 2 if len(code) > _LONG_CODE else 1
+    for word in _WORD.finditer(text):
+        typed = word.group().lower()
+        if DamerauLevenshtein.distance(typed, code.lower(), score_cutoff=limit) <= limit:
+            return read(f"{text[: word.start()]}{code}{text[word.end() :]}", language, now=now)
+        if typed.startswith(code.lower()):
+            end = word.start() + len(code)
+            return read(f"{text[: word.start()]}{code} {text[end:]}", language, now=now)
+    return read(f"{code} {text}", language, now=now)
 
 
 def key_of(text: str) -> str:
@@ -116,6 +136,9 @@ class _Pass:
             if len(items) >= MOST_ITEMS:
                 items.append(self._too_many(part))
                 continue
+            if part.code == MISREAD:
+                items.append(self._misread(part))
+                continue
             command = self._language.commands.get(part.code)
             if command is not None:
                 items.append(self._command(command, part))
@@ -149,6 +172,15 @@ class _Pass:
         flags = self._flags | ({"extra_text"} if extra else set())
         fields = {"note": note} if note else {}
         return Item(outcome, code, fields, flags=tuple(sorted(flags)), ask=ask)
+
+    def _misread(self, part: Part) -> Item:
+        """Name a further report whose code is misspelt, so that it can be sent again."""
+        given = self._between(part.at, part.at)
+        problem = Problem("code", given, Reason.UNKNOWN)
+        note = self._between(part.first, part.last - 1)
+        return Item(
+            Outcome.REJECTED, None, {"note": note}, problems=(problem,), flags=tuple(self._flags)
+        )
 
     def _too_many(self, part: Part) -> Item:
         """Name a sixth report without reading it, so that it can be sent again."""

@@ -37,7 +37,9 @@ class Token(NamedTuple):
 # Tried in this order at each place. No alternative can match the same text in two ways, so the
 # time is linear in the length of the text.
 _TOKEN = re.compile(
-    r"(?P<mask>\(no ditutup\))"
+    # Most words can be nothing else; those that begin with o, l or i may be numbers (`l2`).
+    r"(?P<plain>[^\W\d_oli][^\W\d_']*)"
+    r"|(?P<mask>\(no ditutup\))"
     r"|(?P<date>(?<!\d)(?:\d{4}-\d\d?-\d\d?|\d\d?(?:/\d\d?/|-\d\d?-|\.\d\d?\.)(?:\d{4}|\d\d)"
     r"|\d\d?/\d\d?)(?![\d/]))"
     r"|(?P<phone>(?<![\w+])(?:(?:\+\d|0|62|8[1-9])\d{8,13}(?!\d)|"
@@ -54,7 +56,10 @@ _HARD = frozenset('#*,;:/!\n\r.()"?|=+&')
 _FIELD = frozenset("#*;\n\r")
 
 
-_KINDS: Mapping[str | None, TokenKind] = {kind.value: kind for kind in TokenKind}
+_KINDS: Mapping[str | None, TokenKind] = {
+    "plain": TokenKind.WORD,
+    **{kind.value: kind for kind in TokenKind},
+}
 
 
 def tokenise(text: str) -> list[Token]:

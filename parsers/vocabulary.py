@@ -11,6 +11,7 @@ from rapidfuzz.process import extract
 from parsers.cleaning import clean
 from parsers.datafiles import DataError, Source
 from parsers.segments import is_plain_gsm7
+from parsers.spelling import Known, Spelling
 from parsers.tokens import TokenKind, is_new_line, tokenise
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ WORD_COLUMNS = ("value", "word")
 _ONE_EDIT_FROM = 4
 _TWO_EDITS_FROM = 8
 NOT_SHOWN: Senses = {}
+_MOST_REMEMBERED = 4096
+_NAMED = ("nama", "namanya", "bernama", "sdr", "sdri", "saudara")
 
 
 @dataclass(slots=True)
@@ -56,6 +59,10 @@ class Vocabulary:
     iso: dict[str, str] = field(default_factory=dict)
     _root: _Node = field(default_factory=_Node)
     _spellings: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    _words: set[str] = field(default_factory=set)
+    """Each single word, also one that stands in phrases only."""
+    _spelling: Spelling | None = None
+    _remembered: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     _buckets: dict[tuple[str, int], list[str]] = field(default_factory=dict)
 
     def add(self, domain: str, value: str, words: str) -> bool:
@@ -71,6 +78,10 @@ class Vocabulary:
         have = senses.get(domain, ())
         if value not in have:
             senses[domain] = (*have, value)
+        for token in tokens:
+            self._words.add(token.text)
+        self._spelling = None
+        self._remembered.clear()
         spelling = " ".join(token.text for token in tokens)
         values = self._spellings.setdefault(domain, {}).setdefault(spelling, [])
         if value not in values:
@@ -81,6 +92,30 @@ class Vocabulary:
         """Tell whether a domain, or one value of it, has a word."""
         values = self._spellings.get(domain, {}).values()
         return any(not value or value in one for one in values)
+
+    def mended(self, tokens: list[Token]) -> list[Token]:
+        """Mend slips of the thumb in small words."""
+        return self._spelt().mended(tokens)
+
+    def _spelt(self) -> Spelling:
+        if self._spelling is None:
+            self._spelling = self._index()
+        return self._spelling
+
+    def _index(self) -> Spelling:
+        known = {}
+        for word in self._words:
+            node = self._root.after.get(word)
+            senses = (node.senses if node is not None else None) or {}
+            pairs = {(domain, value) for domain, values in senses.items() for value in values}
+            # A word that stands in phrases only means itself.
+            known[word] = Known(frozenset(senses), frozenset(pairs or {("phrase", word)}))
+        titles = {
+            spelling
+            for spelling, values in self._spellings.get("marks", {}).items()
+            if "title" in values
+        }
+        return Spelling(known, frozenset({*titles, *self.spellings("places"), *_NAMED}))
 
     def spellings(self, domain: str) -> tuple[str, ...]:
         """List the words and phrases of a domain."""
@@ -115,6 +150,14 @@ class Vocabulary:
 
     def near(self, typed: str, domain: str) -> tuple[str, ...]:
         """Return the values a misspelt word may mean: none, the one, or those too close to tell."""
+        key = (typed, domain)
+        if key not in self._remembered:
+            if len(self._remembered) >= _MOST_REMEMBERED:
+                self._remembered.clear()
+            self._remembered[key] = self._near(typed, domain)
+        return self._remembered[key]
+
+    def _near(self, typed: str, domain: str) -> tuple[str, ...]:
         limit = 2 if len(typed) >= _TWO_EDITS_FROM else 1
         if len(typed) < _ONE_EDIT_FROM:
             return ()
@@ -133,8 +176,18 @@ class Vocabulary:
         if not distances:
             return ()
         best = min(distances.values())
+        if self._is_rather_another(typed, domain, best):
+            return ()
         close = [value for value in distances if distances[value] <= best + 1]
         return tuple(sorted(close, key=lambda value: (distances[value], value)))
+
+    def _is_rather_another(self, typed: str, domain: str, best: int) -> bool:
+        """Tell a word that is as near to one of another kind: `bapal` is no ship for sure."""
+        return any(
+            distance <= best and word not in self._spellings[domain]
+            for word, distance in self._spelt().near(typed).items()
+            if self._spelt().says_something(word)
+        )
 
     def _bucket(self, domain: str, length: int) -> list[str]:
         bucket = self._buckets.get((domain, length))

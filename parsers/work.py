@@ -43,6 +43,11 @@ class Work:
     amounts: list[Amount]
     told_apart: frozenset[int]
     """Pieces where a number begins that is no part of a place."""
+    domains: frozenset[str]
+    """All domains of its words: a kind whose words are not among them need not look."""
+    marks: frozenset[str]
+    """All small words in it, by what they mean."""
+    has_strange_words: bool
     fields: dict[str, int | str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     flags: set[str] = field(default_factory=set)

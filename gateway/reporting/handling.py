@@ -23,13 +23,16 @@ from models.people import Phone, PhoneKind
 from models.report import Report
 from models.states import Lane, ReportState
 from parsers.answering import agrees, read_answer, read_correction
-from parsers.reading import Item, Outcome, Reading, read
+from parsers.reading import Item, Outcome, Reading, read, read_under
 
 #: The same text is the same report for so long, and a question stays open.
 _A_DAY = timedelta(hours=24)
 #: Later than this an answer names the day of what it answers.
 _LATE_AFTER = timedelta(hours=6)
 _MOST_OPEN_QUESTIONS = 10
+#: What became of a text that named no code; its sender may still name it.
+_WITHOUT_CODE = ("chat", "question")
+_ENOUGH_FIELDS = 2
 #: A text may overtake another on its way by so much.
 _OVERTAKES_WITHIN = timedelta(hours=6)
 #: A text with more words is no answer to a question, but talk.
@@ -86,7 +89,7 @@ def handle(session: Session, desk: Desk, message: InboundMessage) -> Handled:
         now=spoken_at,
         sender="officer" if sender.officer else "reporter",
     )
-    message.text_key = sha256(reading.cleaned.encode("utf-8", "surrogatepass")).hexdigest()
+    message.text_key = key_hash(reading)
     if sender.officer is not None:
         screen = officers_texts.answer(session, desk.switchboard, message, phone, reading)
         if screen is not None:
@@ -109,6 +112,11 @@ def handle(session: Session, desk: Desk, message: InboundMessage) -> Handled:
         send_back(session, desk, message, reply, one)
         replies.append(reply.key)
     return Handled(told.outcome, tuple(replies))
+
+
+def key_hash(reading: Reading) -> str:
+    """Give the key by which the same text from the same phone is found again."""
+    return sha256(reading.cleaned.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def send_back(
@@ -173,6 +181,9 @@ class _Handling:
             answered = self._answer()
             if answered is not None:
                 return answered
+        named = self._named_code(reading)
+        if named is not None:
+            return self._tell_under(named)
         only = reading.items[0] if len(reading.items) == 1 else None
         if only is not None and only.outcome is Outcome.CHAT:
             return self._chat(only)
@@ -289,7 +300,7 @@ class _Handling:
 
     def _chat(self, item: Item) -> Told | None:
         """Answer a text without a code, once it is sure that it is no piece of a report."""
-        understood = self._agreement() or self._correction()
+        understood = self._correction()
         if understood is not None:
             return understood
         if item.ask is None:
@@ -308,15 +319,57 @@ class _Handling:
             return Told("chat")
         return self._asked_again() or Told("chat", self.desk.voice.item(item))
 
-    def _agreement(self) -> Told | None:
-        """Take `ya` as the answer to the question whether there is nothing to report."""
-        asked = limits.last_sent(self.session, self.sender.phone.id, clock.now() - _A_DAY)
-        denying = [form for form in self.desk.language.forms.values() if form.denies]
-        meant = next((form for form in denying if asked == form.ask_if_unsure), None)
-        if meant is None or not agrees(self.message.text, self.desk.language):
+    def _named_code(self, reading: Reading) -> str | None:
+        """Tell a message that is a report's code alone, or `ya` where one code was offered."""
+        item = reading.items[0]
+        forms = self.desk.language.forms
+        if len(reading.items) > 1:
             return None
-        items = read(meant.code, self.desk.language, now=self.spoken_at).items
-        return self._keep(items, ())
+        if item.outcome is not Outcome.CHAT and item.code in forms:
+            words = [word for word in self.message.text.upper().split() if word != item.code]
+            return item.code if not words else None
+        if not agrees(self.message.text, self.desk.language):
+            return None
+        asked = limits.last_sent(self.session, self.sender.phone.id, clock.now() - _A_DAY)
+        asking = (
+            form for form in forms.values() if asked in (form.ask_if_unsure, form.replies.hint)
+        )
+        return next((form.code for form in asking if asked is not None), None)
+
+    def _tell_under(self, code: str) -> Told:
+        """Read the text before this one under the code that is named now, if it had none itself."""
+        language = self.desk.language
+        reading = read(code, language, now=self.spoken_at)
+        last = self.session.scalars(
+            sa.select(InboundMessage)
+            .where(
+                InboundMessage.phone_id == self.message.phone_id,
+                InboundMessage.id < self.message.id,
+                InboundMessage.received_at > self.message.received_at - limits.HOUR,
+            )
+            .order_by(InboundMessage.id.desc())
+            .limit(1)
+        ).first()
+        if last is not None and last.outcome in _WITHOUT_CODE:
+            whole = read_under(last.text, code, language, now=self.spoken_at)
+            if self._is_meant(whole):
+                reading = whole
+                last.outcome = "joined"
+                self.message.text_key = key_hash(whole)
+        return self._same_again(reading.items) or self._keep(reading.items, ())
+
+    def _is_meant(self, whole: Reading) -> bool:
+        """Tell whether a text was the report whose code came after it.
+
+        Where the sender was asked for any code at all, one date in a talk about a meeting is not
+        enough to make it a report.
+        """
+        item = whole.items[0]
+        if len(whole.items) > 1 or item.outcome not in {Outcome.REPORT, Outcome.DRAFT}:
+            return False
+        asked = limits.last_sent(self.session, self.sender.phone.id, clock.now() - limits.HOUR)
+        needed = _ENOUGH_FIELDS if asked == "ERR_KODE" else 1
+        return len(item.fields.keys() - {"note"}) >= needed
 
     def _correction(self) -> Told | None:
         """Put right the newest report of this phone: `salah, 3 org`."""

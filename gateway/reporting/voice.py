@@ -137,7 +137,7 @@ class Voice:
         numbered = _by_code(kept)
         lacking = [(one.code, self._lacking(self._language.forms[one.code], one)) for one in kept]
         lacking = [(code, what) for code, what in lacking if what]
-        lacking += [(item.code or "?", "") for item in refused]
+        lacking += [(item.code or item.problems[0].given, "") for item in refused]
         key = "OK_BANYAK_SEBAGIAN" if lacking else "OK_BANYAK"
         if not numbered:
             key = "ERR_BANYAK"

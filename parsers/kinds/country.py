@@ -30,7 +30,9 @@ _NO_MATTER = frozenset(["destinations", "transport", "roman"])
 
 def read(work: Work, field: Field) -> None:
     """Find the nationality; two with a count each become shares of the report."""
-    if field.limits.get("only_beside_foreigner"):
+    if any(name in work.fields or work.has_problem(name) for name in work.form.enough):
+        return  # `PERGI 104277` says all; another word is no country
+    if _needs_foreigner(field):
         _read_beside_foreigner(work, field)
         return
     found = _found(work, field)
@@ -61,6 +63,10 @@ def read(work: Work, field: Field) -> None:
         _ambiguous(work, field, [index for index, _ in sure], tuple(distinct))
 
 
+def _needs_foreigner(field: Field) -> bool:
+    return field.limits.get("only_beside_foreigner", False) is True
+
+
 def _found(work: Work, field: Field) -> list[tuple[int, tuple[str, ...]]]:
     """Find what names a nationality: names first, then codes, then misspelt names."""
     found = _named(work)
@@ -70,7 +76,13 @@ def _found(work: Work, field: Field) -> list[tuple[int, tuple[str, ...]]]:
     elif found:
         # So is `aus dan belanda`; any other code beside a name is a word like any other.
         found = sorted({*found, *_joined_codes(work, found)})
-    return found or _by_code(work) or _repaired(work, field)
+    if found:
+        return found
+    if _needs_foreigner(field):
+        return _repaired(work, field)
+    codes = _by_code(work)
+    long_codes = [one for one in codes if len(work.pieces[one[0]].text) > 2]  # noqa: PLR2004
+    return long_codes or _repaired(work, field) or codes
 
 
 def _read_beside_foreigner(work: Work, field: Field) -> None:
@@ -135,6 +147,8 @@ def name_unknown_word(work: Work, field: Field) -> None:
 
 
 def _named(work: Work) -> list[tuple[int, tuple[str, ...]]]:
+    if "countries" not in work.domains:
+        return []
     found = [
         (index, piece.senses["countries"])
         for index, piece in work.free()
@@ -225,6 +239,8 @@ def _spellings(work: Work, index: int) -> list[tuple[int, str]]:
 
 
 def _vague(work: Work, field: Field) -> None:
+    if "vague_country" not in work.domains:
+        return
     vague = [i for i, piece in enumerate(work.pieces) if piece.has("vague_country")]
     if vague and not work.is_settled(field.name):
         work.fields[field.name] = NOT_KNOWN

@@ -19,6 +19,7 @@ _YEARS_AROUND = 5
 _GROUPS = re.compile(r"\d+")
 _CENTURY = 2000
 _WEEK = 7
+_DAY_WORDS = frozenset(["days", "weekdays", "units"])
 _NEXT_WEEK = frozenset(["depan", "dpn", "dpan"])
 _MORE = frozenset(["lagi", "lg", "lai"])
 
@@ -44,6 +45,8 @@ def read(work: Work, field: Field) -> None:
 
 
 def _by_word(work: Work, field: Field) -> None:
+    if work.domains.isdisjoint(_DAY_WORDS) and "on_the_way" not in work.marks:
+        return
     named = [
         (int(piece.value("days")), index)
         for index, piece in work.free()
@@ -119,12 +122,15 @@ def _is_without_day(work: Work, index: int) -> bool:
     if work.pieces[index].text != "tadi":
         return False
     after = work.after(index)
-    return after is not None and "not" in after.marks and not after.is_after_border
+    if after is None or after.is_after_border:
+        return False
+    # `tadi` with a word that is not known may be `tadi malam`, which is another day.
+    return "not" in after.marks or after.is_unknown_word
 
 
 def _note_departure(work: Work, field: Field) -> None:
     """See `sudah berangkat`: the departure has happened."""
-    if not _leaves(field):
+    if not _leaves(field) or work.marks.isdisjoint(("urgent", "moved")):
         return
     for index, piece in enumerate(work.pieces):
         before = work.before(index)

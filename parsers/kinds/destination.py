@@ -66,6 +66,8 @@ def _are_alternatives(work: Work, named: list[tuple[int, str]]) -> bool:
 def _named(work: Work) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
     goals: list[tuple[int, str]] = []
     bare: list[tuple[int, str]] = []
+    if "destinations" not in work.domains:
+        return goals, bare
     for index, piece in work.free():
         if not piece.has("destinations") or piece.has("transport"):
             continue

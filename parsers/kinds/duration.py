@@ -19,6 +19,8 @@ def read(work: Work, field: Field) -> None:
             work.fields[field.name] = amount.value
             work.take(field.name, *range(amount.first, amount.last + 1))
             return
+    if "durations" not in work.domains:
+        return
     for index, piece in work.free():
         if piece.has("durations"):
             before = work.before(index)

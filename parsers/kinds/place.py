@@ -57,6 +57,8 @@ def reach(work: Work, index: int) -> int:
 def inside_places(work: Work) -> set[int]:
     """Return the pieces that belong to a place: a name among them is a host's, not a country."""
     inside: set[int] = set()
+    if "places" not in work.domains and "at" not in work.marks:
+        return inside
     for index, piece in enumerate(work.pieces):
         is_at = "at" in piece.marks
         if index in inside or not (is_at or piece.has("places")):
@@ -90,6 +92,8 @@ def _ends(piece: Piece, before: Piece) -> bool:
 
 def _whole_field(work: Work) -> tuple[int, int] | None:
     """Take a field that begins with a place word, to its end: `#jalan ke pantai Kolbano`."""
+    if "places" not in work.domains:
+        return None
     for index in range(len(work.pieces) - 1, -1, -1):
         piece = work.pieces[index]
         if not piece.begins_field or not piece.has("places") or piece.became is not None:
@@ -112,6 +116,8 @@ def _stays(work: Work, index: int) -> bool:
 def _after_place_word(work: Work) -> tuple[int, int] | None:
     """Prefer a place that `di` leads to; a purpose word may be one too (`pantai Kolbano`)."""
     best: tuple[int, int, int] | None = None
+    if "places" not in work.domains and "at" not in work.marks:
+        return None
     purpose = work.name_of("purpose")
     for index, piece in enumerate(work.pieces):
         is_at = "at" in piece.marks

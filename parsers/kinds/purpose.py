@@ -29,6 +29,8 @@ def read_double_meaning(work: Work, field: Field) -> None:
 
 
 def _take_best(work: Work, field: Field, ranks: tuple[int, int]) -> None:
+    if "purposes" not in work.domains:
+        return
     groups = {
         index
         for amount in work.amounts
@@ -68,6 +70,8 @@ def _is_denied(work: Work, index: int) -> bool:
 
 
 def _repair(work: Work, field: Field) -> None:
+    if not work.has_strange_words:
+        return
     in_place = inside_places(work)
     for index, piece in work.free():
         if piece.kind is not TokenKind.WORD or not piece.is_unknown_word or index in in_place:

@@ -19,6 +19,8 @@ def read(work: Work, field: Field) -> None:
     counts. A word that is a whole field of its own is what the sender put there on purpose.
     """
     words, order = field.limits["words"], field.limits.get("order", ())
+    if words not in work.domains and not work.has_strange_words:
+        return
     best: tuple[int, int, int] | None = None
     for index, piece in enumerate(work.pieces):
         is_free = piece.became in (None, CODE)

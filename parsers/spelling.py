@@ -1,0 +1,214 @@
+"""Slips of the thumb in small words: mended before anybody asks what the words mean.
+
+Only words that say how others are meant (`orang`, `kemarin`, `bulan`) are mended here, and the
+halves of a word that a blank broke or joined. A misspelt country, purpose or destination is left
+to its kind, which asks where two are meant; so is a misspelt code.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from rapidfuzz.distance import DamerauLevenshtein
+
+from parsers.tokens import Token, TokenKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+_SHORTEST_REPAIRED = 4
+_TWO_EDITS_FROM = 8
+_ANY_FIRST_LETTER_FROM = 6
+_SHORTEST_JOINED = 3
+_SHORTEST_PART = 3
+#: So many strange words of a text are looked at; a text with more is none that a person typed.
+_MOST_LOOKED_AT = 40
+_MOST_REMEMBERED = 4096
+
+_ASKED_ABOUT = frozenset(["countries", "purposes", "destinations", "code", "vague_country"])
+"""Domains whose misspelt words are not mended here: their kinds ask when they are not sure."""
+
+_NEEDS_MORE = frozenset(["weekdays", "months", "numbers", "durations"])
+"""Domains whose words put a value into a field by themselves: too much for a word that is near."""
+
+_BEFORE_A_MONTH = frozenset(["bulan", "bln", "tgl", "tanggal"])
+_POLITE = frozenset(["courtesy", "marks", "ordinary"])
+
+_SHORT_BUT_SURE = frozenset(["ke", "di", "dr", "pi", "su"])
+"""Words of two letters that people leave the blank away after."""
+
+
+class Known(NamedTuple):
+    """A word of the vocabulary: the domains in which it stands alone, and all that it can mean."""
+
+    domains: frozenset[str]
+    meanings: frozenset[tuple[str, str]]
+
+
+class Spelling:
+    """Every single word of the vocabulary, found by what is left when letters are left out."""
+
+    def __init__(self, words: Mapping[str, Known], names_follow: frozenset[str]) -> None:
+        """Index the words; people's and places' names stand after `names_follow`.
+
+        A name is never taken for a misspelt word.
+        """
+        self._words = words
+        self._names_follow = names_follow
+        #: Names and the like come again and again; what they are near is worked out once.
+        self.near = lru_cache(_MOST_REMEMBERED)(self._near)
+        self._by_rest: dict[str, list[str]] = {}
+        for word in words:
+            if len(word) >= _SHORTEST_REPAIRED and word.isalpha():
+                for rest in _rests(word, 2 if len(word) >= _TWO_EDITS_FROM - 2 else 1):
+                    self._by_rest.setdefault(rest, []).append(word)
+
+    def mended(self, tokens: list[Token]) -> list[Token]:
+        """Give the tokens with slips in small words mended; each keeps its place in the text."""
+        words = self._words
+        for token in tokens:
+            if token.text not in words and token.kind is TokenKind.WORD:
+                break
+        else:
+            return tokens
+        mended: list[Token] = []
+        looked_at = 0
+        at = 0
+        in_name = False
+        while at < len(tokens):
+            token = tokens[at]
+            is_strange = token.kind is TokenKind.WORD and token.text not in self._words
+            led = bool(mended) and (in_name or mended[-1].text in self._names_follow)
+            in_name = is_strange and led and token.gap == " "
+            joined = self._joined(tokens, at)
+            if joined is not None:
+                mended.append(joined)
+                at += 2
+                continue
+            at += 1
+            if not is_strange or looked_at == _MOST_LOOKED_AT:
+                mended.append(token)
+                continue
+            looked_at += 1
+            before = tokens[at - 2] if at > 1 else None
+            mended += [self._title(token)] if in_name else self._mended(token, before)
+        return mended
+
+    def _near(self, typed: str) -> Mapping[str, int]:
+        """Find the words within the edits that a word of that length may have, with their number.
+
+        One edit (a letter more, less, another or swapped) from four letters, two from eight.
+        """
+        if len(typed) < _SHORTEST_REPAIRED:
+            return {}
+        limit = 2 if len(typed) >= _TWO_EDITS_FROM else 1
+        seen: dict[str, int] = {}
+        for rest in _rests(typed, limit):
+            for word in self._by_rest.get(rest, ()):
+                if word not in seen:
+                    seen[word] = DamerauLevenshtein.distance(typed, word)
+        return {word: distance for word, distance in seen.items() if distance <= limit}
+
+    def says_something(self, word: str) -> bool:
+        """Tell a word with a use in the grammar from one of everyday talk."""
+        return bool(self._words[word].domains - {"ordinary"})
+
+    def _joined(self, tokens: Sequence[Token], at: int) -> Token | None:
+        """See `ora ng`: two halves of a word, of which at least one is no word."""
+        token = tokens[at]
+        after = tokens[at + 1] if at + 1 < len(tokens) else None
+        if after is None or after.gap != " " or token.kind is not TokenKind.WORD:
+            return None
+        if after.kind is not TokenKind.WORD:
+            return None
+        if token.text in self._words and after.text in self._words:
+            return None
+        word = token.text + after.text
+        if len(word) < _SHORTEST_JOINED or word not in self._words:
+            return None
+        return Token(TokenKind.WORD, word, token.start, after.end, token.gap)
+
+    def _title(self, token: Token) -> Token:
+        """Mend what stands in a name's place only where it is a title itself: `bpk camt`."""
+        near = self.near(token.text)
+        titles = [word for word in near if self._words[word].domains <= _POLITE]
+        return token._replace(text=titles[0]) if len(titles) == len(near) == 1 else token
+
+    def _mended(self, token: Token, before: Token | None) -> list[Token]:
+        single = self._undoubled(token.text)
+        if single is not None:
+            return [token._replace(text=single)]
+        near = self.near(token.text)
+        halves = self._split(token)
+        if halves and (not near or min(near.values()) > 1):
+            return halves
+        return [self._repaired(token, near, before)] if near else [token]
+
+    def _undoubled(self, typed: str) -> str | None:
+        """See `oorg`: a key that was pressed twice, also in a word too short for other repairs."""
+        rests = {
+            typed[:at] + typed[at + 1 :]
+            for at in range(len(typed) - 1)
+            if typed[at] == typed[at + 1]
+        }
+        known = [rest for rest in rests if rest in self._words]
+        if len(known) != 1 or self._words[known[0]].domains & _ASKED_ABOUT:
+            return None
+        return known[0]
+
+    def _split(self, token: Token) -> list[Token]:
+        """See `pimalaysia`: two words without the blank, where only one cut gives two words."""
+        word = token.text
+        if token.end - token.start != len(word):
+            return []
+        cuts = [
+            cut
+            for cut in range(2, len(word) - 1)
+            if self._is_part(word[:cut]) and self._is_part(word[cut:])
+        ]
+        if len(cuts) != 1:
+            return []
+        middle = token.start + cuts[0]
+        return [
+            Token(TokenKind.WORD, word[: cuts[0]], token.start, middle, token.gap),
+            Token(TokenKind.WORD, word[cuts[0] :], middle, token.end, ""),
+        ]
+
+    def _is_part(self, part: str) -> bool:
+        is_long = len(part) >= _SHORTEST_PART
+        return part in self._words and (is_long or part in _SHORT_BUT_SURE)
+
+    def _repaired(self, token: Token, near: Mapping[str, int], before: Token | None) -> Token:
+        """Mend one word, where a single small word is near and nothing that must be asked about."""
+        if any(self._words[word].domains & _ASKED_ABOUT for word in near):
+            return token
+        best = min(near.values())
+        nearest = [word for word, distance in near.items() if distance <= best + 1]
+        word = min(nearest, key=lambda one: (near[one], one))
+        meanings = self._words[word].meanings
+        if any(not meanings & self._words[one].meanings for one in nearest):
+            return token
+        if self._words[word].domains & _NEEDS_MORE and not self._is_led(word, token, before):
+            return token
+        typed = token.text
+        if word[0] != typed[0] and len(typed) < _ANY_FIRST_LETTER_FROM:
+            return token  # most names differ from a word in their first letter
+        return token._replace(text=word)
+
+    def _is_led(self, word: str, token: Token, before: Token | None) -> bool:
+        """Tell a month that stands in a month's place, or that is too long to be anything else."""
+        if "months" not in self._words[word].domains:
+            return False
+        led = before is not None and (
+            before.kind is TokenKind.NUMBER or before.text in _BEFORE_A_MONTH
+        )
+        return led or len(token.text) >= _ANY_FIRST_LETTER_FROM
+
+
+def _rests(word: str, edits: int) -> Iterable[str]:
+    """Give a word and what is left of it with one letter left out, or two."""
+    rests = {word}
+    for _ in range(edits):
+        rests |= {one[:at] + one[at + 1 :] for one in rests for at in range(len(one))}
+    return rests
