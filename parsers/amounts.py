@@ -89,6 +89,8 @@ _LEADS = frozenset(
         "minor",
     ]
 )
+# The letters that number plates of the region begin with.
+_PLATES = frozenset(["dh", "eb", "ed", "dk", "dr", "ea", "dd", "l", "b", "n"])
 _OTHER = frozenset(["clock", "money", "phone", "birth"])
 
 
@@ -209,7 +211,8 @@ def _is_doubling(piece: Piece, before: Piece, iso: Collection[str]) -> bool:
 
 def _is_plate(spot: _Spot, before: Piece) -> bool:
     """See `DH 1472 GB`: a number plate has one or two letters, a number and letters again."""
-    if "plate" not in before.marks or spot.value is None or spot.piece.gap.strip():
+    is_plate = "plate" in before.marks or before.text in _PLATES
+    if not is_plate or spot.value is None or spot.piece.gap.strip():
         return False
     after = spot.after
     has_tail = after is not None and len(after.text) <= _LONGEST_PLATE_TAIL and not after.senses
@@ -253,6 +256,8 @@ def _by_word_after(spot: _Spot) -> Amount | None:
     after = spot.after
     if after is None or after.begins_field:
         return None
+    if after.text == "rw":
+        return spot.amount(Role.PLACE)
     if after.has("months") and spot.value is not None:
         return spot.amount(Role.DATE, last=_rest_of_date(spot))
     if after.has("units", "money") or after.has("units", "measure"):

@@ -134,10 +134,11 @@ def _asked(form: Form, question: Question) -> list[Field]:
 
 def _has_own_code(pieces: list[Piece], asked: list[Field], language: Language) -> bool:
     """Tell whether a text is a new report of its own; a word that answers too (`turis`) is not."""
-    wants_purpose = any(one.kind == "purpose" for one in asked)
+    answers = {"purposes" for one in asked if one.kind == "purpose"}
+    answers |= {str(one.limits["words"]) for one in asked if one.kind == "word"}
     for piece in pieces:
         codes = (*piece.senses.get("code", ()), *piece.senses.get("ordinary_code", ()))
-        if codes and not (wants_purpose and piece.has("purposes")):
+        if codes and answers.isdisjoint(piece.senses):
             return True
         if any(code in language.commands for code in codes) and len(pieces) == 1:
             return True

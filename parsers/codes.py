@@ -359,7 +359,7 @@ class Planner:
         if self._is_denied(at):
             return False
         word = self._pieces[at]
-        if self._is_announced(at):
+        if self._is_announced(at) or (form.enough and self._names_a_report(at)):
             return True
         reach = hi if form.outranks_aliases and word.is_after_border else at + _BESIDE + 1
         window = range(max(lo, at - _BESIDE), min(hi, reach))
@@ -378,6 +378,11 @@ class Planner:
             for piece in (self._pieces[index] for index in window)
         )
         return names_somebody or any(self._counts_people(index) for index in window)
+
+    def _names_a_report(self, at: int) -> bool:
+        """See `PERGI 104277`, wherever it stands."""
+        digits, _ = ref.join_digits(self._pieces, at + 1, len(self._pieces))
+        return is_well_formed(digits)
 
     def _is_announced(self, at: int) -> bool:
         """See `lapor PMI` or `wisata#WNA#2`: the code word itself where nothing else is meant."""

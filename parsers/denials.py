@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from parsers.amounts import Role, tell_apart
-from parsers.slips import is_scrap
+from parsers.slips import is_near_month, is_scrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _NEAR = 3
 _CLAUSE = 5
 _YEAR_DIGITS = 4
+_SHORT_TEXT = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,9 @@ class Denials:
         """Weigh the word where no other report is; later in a text it is a word like any other."""
         if self.stands_alone(said[0], 0, len(self._pieces)):
             return self._report(form, said[0])
-        return self._ask(form) if is_first else Verdict(ignored=frozenset(said))
+        is_word = any(self._pieces[at].text == form.code.lower() for at in said)
+        asks = is_first or (is_word and len(self._pieces) <= _SHORT_TEXT)
+        return self._ask(form) if asks else Verdict(ignored=frozenset(said))
 
     def stands_alone(self, head: int, lo: int, hi: int) -> bool:
         """Tell whether only a month, a date, courtesy or the village stands beside the code."""
@@ -144,6 +147,10 @@ class Denials:
         return Verdict(form.code, reported_at=at)
 
     def _ask(self, form: Form) -> Verdict:
+        if any(
+            piece.is_unknown_word and is_near_month(piece, self._language) for piece in self._pieces
+        ):
+            return Verdict(form.code, ask="ERR_BULAN")
         return Verdict(form.code, ask=form.ask_if_unsure or "ERR_KODE")
 
     def _absence_at_head(self, form: Form, head: int) -> Verdict:
@@ -190,7 +197,9 @@ class Denials:
     def _is_harmless(self, piece: Piece, at: int) -> bool:
         domains = ("courtesy", "filler", "months", "days", "labels")
         marks = ("absent", "month", "this_month", "last_month", "date", "at", "from", "quiet")
-        if any(piece.has(domain) for domain in domains) or is_scrap(piece, self._language):
+        if any(piece.has(domain) for domain in domains):
+            return True
+        if is_scrap(piece, self._language) and not is_near_month(piece, self._language):
             return True
         if any(mark in piece.marks for mark in marks):
             return True

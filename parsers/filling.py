@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from parsers.pieces import Piece
 
 _ADULT = 18
+_SHORT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,10 @@ def read_fields(work: Work, fields: Sequence[Field]) -> None:
         if kind.rank < UNKNOWN_RANK:
             kind.read(work, one)
     _give_unknowns(work, fields)
+    is_enough = any(work.is_settled(name) for name in work.form.enough)
     for kind, one in ranked:
+        if is_enough:
+            break
         if kind.last_resort is not None and one.wanted and not work.is_settled(one.name):
             kind.last_resort(work, one)
     for kind, one in ranked:
@@ -92,8 +96,10 @@ def settle_unknown(work: Work, one: Field) -> None:
 
 def _give_unknowns(work: Work, fields: Sequence[Field]) -> None:
     """Give each `tidak tahu` to a wanted field: the one it names, else the next in its order."""
-    if "unknown" not in work.domains and not any(
-        piece.kind is TokenKind.NOTHING for piece in work.pieces
+    if (
+        "unknown" not in work.domains
+        and "not" not in work.marks
+        and not any(piece.kind is TokenKind.NOTHING for piece in work.pieces)
     ):
         return
     said = [
@@ -139,10 +145,20 @@ def _may_be_meant(work: Work, field: Field, said: _Said) -> bool:
 def _says_unknown(work: Work, index: int, piece: Piece) -> bool:
     if piece.kind is TokenKind.NOTHING:
         return True
-    if not piece.has("unknown"):
-        return False
     after = work.after(index)
+    if not piece.has("unknown"):
+        return _is_misspelt_unknown(work, index, piece)
     return piece.text != "?" or (bool(piece.gap) and (after is None or after.is_after_border))
+
+
+def _is_misspelt_unknown(work: Work, index: int, piece: Piece) -> bool:
+    """See `#tidak thu#`: a field of its own that denies, with a word too short to be mended."""
+    after = work.after(index)
+    if "not" not in piece.marks or not piece.begins_field or after is None:
+        return False
+    behind = work.after(index + 1)
+    is_short = after.is_unknown_word and len(after.text) <= _SHORT and not after.is_after_border
+    return is_short and (behind is None or behind.begins_field)
 
 
 def _label_of(work: Work, index: int) -> str | None:

@@ -250,7 +250,8 @@ class _Pass:
         if work.is_zero:
             return Outcome.QUESTION, "ERR_NIHIL_TANYA"
         if form.denies and work.problems:
-            return Outcome.QUESTION, form.ask_if_unsure
+            unclear = form.field(work.problems[0].field)
+            return Outcome.QUESTION, (unclear.ask if unclear else None) or form.ask_if_unsure
         if form.holds_draft and (missing or work.problems):
             return Outcome.DRAFT, None
         wanted = [one for one in form.fields if one.wanted]

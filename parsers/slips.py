@@ -59,3 +59,11 @@ def is_near_code(piece: Piece, language: Language) -> bool:
             for code in language.forms
         )
     )
+
+
+def is_near_month(piece: Piece, language: Language) -> bool:
+    """Tell a short word that may be a misspelt month: `NIHIL ei`."""
+    return any(
+        DamerauLevenshtein.distance(piece.text, month, score_cutoff=1) <= 1
+        for month in language.words.spellings("months")
+    )

@@ -32,10 +32,12 @@ _ASKED_ABOUT = frozenset(["countries", "purposes", "destinations", "code", "vagu
 _NEEDS_MORE = frozenset(["weekdays", "months", "numbers", "durations"])
 """Domains whose words put a value into a field by themselves: too much for a word that is near."""
 
-_BEFORE_A_MONTH = frozenset(["bulan", "bln", "tgl", "tanggal"])
+_DONE, _LEFT = ("marks", "done"), ("marks", "left")
+_EVERYDAY = frozenset([("ordinary", "ordinary")])
+_BEFORE_A_MONTH = frozenset(["bulan", "bln", "tgl", "tanggal", "nihil", "nhl", "kosong"])
 _POLITE = frozenset(["courtesy", "marks", "ordinary"])
 
-_SHORT_BUT_SURE = frozenset(["ke", "di", "dr", "pi", "su"])
+_SHORT_BUT_SURE = frozenset(["ke", "di", "dr", "pi", "su", "td"])
 """Words of two letters that people leave the blank away after."""
 
 
@@ -122,7 +124,8 @@ class Spelling:
             return None
         if after.kind is not TokenKind.WORD:
             return None
-        if token.text in self._words and after.text in self._words:
+        is_broken = 1 in (len(token.text), len(after.text))
+        if token.text in self._words and after.text in self._words and not is_broken:
             return None
         word = token.text + after.text
         if len(word) < _SHORTEST_JOINED or word not in self._words:
@@ -141,7 +144,12 @@ class Spelling:
             return [token._replace(text=single)]
         near = self.near(token.text)
         halves = self._split(token)
-        if halves and (not near or min(near.values()) > 1):
+        if halves and (
+            not near
+            or min(near.values()) > 1
+            # `keBali` is no slip of `kembali`: a goal stands behind the little word.
+            or self._words[halves[1].text].domains & _ASKED_ABOUT
+        ):
             return halves
         return [self._repaired(token, near, before)] if near else [token]
 
@@ -185,14 +193,21 @@ class Spelling:
             return token
         best = min(near.values())
         nearest = [word for word, distance in near.items() if distance <= best + 1]
-        word = min(nearest, key=lambda one: (near[one], one))
-        meanings = self._words[word].meanings
-        if any(not meanings & self._words[one].meanings for one in nearest):
+        word = min(nearest, key=lambda one: (near[one], abs(len(one) - len(token.text)), one))
+        led_by = self._words.get(before.text) if before is not None else None
+        if led_by is not None and _DONE in led_by.meanings:
+            # `su pulag` is more surely `pulang` than `pulau`.
+            gone = [one for one in nearest if _LEFT in self._words[one].meanings]
+            if gone:
+                return token._replace(text=gone[0])
+        meanings = self._words[word].meanings - _EVERYDAY
+        if not meanings or any(not meanings & self._words[one].meanings for one in nearest):
             return token
         if self._words[word].domains & _NEEDS_MORE and not self._is_led(word, token, before):
             return token
         typed = token.text
-        if word[0] != typed[0] and len(typed) < _ANY_FIRST_LETTER_FROM:
+        is_swapped = word[:2] == typed[1::-1]
+        if word[0] != typed[0] and not is_swapped and len(typed) < _ANY_FIRST_LETTER_FROM:
             return token  # most names differ from a word in their first letter
         return token._replace(text=word)
 

@@ -62,7 +62,7 @@ class Vocabulary:
     _words: set[str] = field(default_factory=set)
     """Each single word, also one that stands in phrases only."""
     _spelling: Spelling | None = None
-    _remembered: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    _remembered: dict[tuple[str, str, bool], tuple[str, ...]] = field(default_factory=dict)
     _buckets: dict[tuple[str, int], list[str]] = field(default_factory=dict)
 
     def add(self, domain: str, value: str, words: str) -> bool:
@@ -148,16 +148,27 @@ class Vocabulary:
             node = node.after.get(_key(token, first=False))
         return best, senses
 
-    def near(self, typed: str, domain: str) -> tuple[str, ...]:
-        """Return the values a misspelt word may mean: none, the one, or those too close to tell."""
-        key = (typed, domain)
+    def is_near(self, typed: str, domain: str) -> bool:
+        """Tell whether one edit makes a word of that domain of this, however short."""
+        return any(
+            DamerauLevenshtein.distance(typed, spelling, score_cutoff=1) <= 1
+            for length in (len(typed) - 1, len(typed), len(typed) + 1)
+            for spelling in self._bucket(domain, length)
+        )
+
+    def near(self, typed: str, domain: str, *, is_field: bool = False) -> tuple[str, ...]:
+        """Return the values a misspelt word may mean: none, the one, or those too close to tell.
+
+        In free text there is none where a word of another kind is as near.
+        """
+        key = (typed, domain, is_field)
         if key not in self._remembered:
             if len(self._remembered) >= _MOST_REMEMBERED:
                 self._remembered.clear()
-            self._remembered[key] = self._near(typed, domain)
+            self._remembered[key] = self._near(typed, domain, is_field=is_field)
         return self._remembered[key]
 
-    def _near(self, typed: str, domain: str) -> tuple[str, ...]:
+    def _near(self, typed: str, domain: str, *, is_field: bool) -> tuple[str, ...]:
         limit = 2 if len(typed) >= _TWO_EDITS_FROM else 1
         if len(typed) < _ONE_EDIT_FROM:
             return ()
@@ -176,7 +187,7 @@ class Vocabulary:
         if not distances:
             return ()
         best = min(distances.values())
-        if self._is_rather_another(typed, domain, best):
+        if not is_field and self._is_rather_another(typed, domain, best):
             return ()
         close = [value for value in distances if distances[value] <= best + 1]
         return tuple(sorted(close, key=lambda value: (distances[value], value)))

@@ -112,12 +112,16 @@ class Work:
         """Tell whether a field was there and could not be read."""
         return any(problem.field == name for problem in self.problems)
 
-    def near(self, typed: str, domain: str) -> tuple[str, ...]:
-        """Return the values of a domain that a misspelt word may mean."""
+    def near(self, typed: str, domain: str, *, is_field: bool = False) -> tuple[str, ...]:
+        """Return the values of a domain that a misspelt word may mean.
+
+        A field of its own stands where such a value is looked for, so another word that is as near
+        does not matter.
+        """
         if self.repairs_left == 0:
             return ()
         self.repairs_left -= 1
-        return self.language.words.near(typed, domain)
+        return self.language.words.near(typed, domain, is_field=is_field)
 
     def name_of(self, kind: str) -> str:
         """Return the form's name for its field of a kind; the kind's own where it has none."""

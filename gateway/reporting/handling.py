@@ -177,7 +177,7 @@ class _Handling:
 
     def tell(self, reading: Reading) -> Told | None:
         """Find what the message means, and do it; None: let it wait for the rest of its report."""
-        if _may_be_answer(reading):
+        if _may_be_answer(reading) or len(self.message.text.split()) == 1:
             answered = self._answer()
             if answered is not None:
                 return answered

@@ -72,7 +72,8 @@ def _found(work: Work, field: Field) -> list[tuple[int, tuple[str, ...]]]:
     found = _named(work)
     if found and (all(OWN in values for _, values in found) or _counts_more(work, found)):
         # `2 org aus 1 org belanda`: a code with a count of its own is a nationality, too.
-        found = sorted([*found, *_by_code(work)])
+        long = [one for one in _by_code(work) if len(work.pieces[one[0]].text) > 2]  # noqa: PLR2004
+        found = sorted([*found, *long])
     elif found:
         # So is `aus dan belanda`; any other code beside a name is a word like any other.
         found = sorted({*found, *_joined_codes(work, found)})
@@ -116,6 +117,8 @@ def _is_said_of_people(work: Work, index: int) -> bool:
     piece, before, after = work.pieces[index], work.before(index), work.after(index)
     if index > 0 and work.pieces[index - 1].became == CODE:
         return True
+    if len(work.pieces) == 1:
+        return True  # it answers the question for it
     if piece.begins_field and (after is None or after.begins_field):
         return True
     near = [work.pieces[i] for i in range(max(0, index - _NEAR_CODE), index) if i >= 0]
@@ -131,7 +134,12 @@ def _is_said_of_people(work: Work, index: int) -> bool:
 def _counts_strangers(piece: Piece) -> bool:
     """Tell a word for people in general from one for our own (`pmi`, `warga`)."""
     own = piece.has("code") or piece.text in _OWN_PEOPLE
-    return not own and counts_persons(piece)
+    # A word of three letters that nobody knows is a misspelt `org` more often than not.
+    return not own and (counts_persons(piece) or _is_short_strange(piece))
+
+
+def _is_short_strange(piece: Piece) -> bool:
+    return piece.is_unknown_word and len(piece.text) <= 3  # noqa: PLR2004
 
 
 def name_unknown_word(work: Work, field: Field) -> None:
@@ -152,7 +160,9 @@ def _named(work: Work) -> list[tuple[int, tuple[str, ...]]]:
     found = [
         (index, piece.senses["countries"])
         for index, piece in work.free()
-        if piece.has("countries") and not _is_denied(work, index)
+        if piece.has("countries")
+        and not _is_denied(work, index)
+        and not _is_street_number(work, index)
     ]
     in_place = inside_places(work)
     outside = [one for one in found if one[0] not in in_place]
@@ -188,13 +198,35 @@ def _may_be_share(amount: Amount) -> bool:
     return amount.role is Role.PEOPLE and amount.unit not in ("male", "female", "child")
 
 
+def _is_street_number(work: Work, index: int) -> bool:
+    """See `rrt 04 rw 02`: a misspelt RT, not the Chinese republic."""
+    number, behind = work.after(index), work.after(index + 1) if work.after(index) else None
+    return number is not None and number.is_number and behind is not None and behind.text == "rw"
+
+
 def _by_code(work: Work) -> list[tuple[int, tuple[str, ...]]]:
     iso, in_place = work.language.words.iso, inside_places(work)
     return [
         (index, (iso[piece.text],))
         for index, piece in work.free()
-        if piece.text in iso and _is_free_word(piece) and index not in in_place
+        if piece.text in iso
+        and _is_free_word(piece)
+        and index not in in_place
+        and (len(piece.text) > 2 or _is_in_a_field(work, index))  # noqa: PLR2004
     ]
+
+
+def _is_in_a_field(work: Work, index: int) -> bool:
+    """Tell whether two letters stand where a nationality would: beside the code or a count."""
+    piece, before, after = work.pieces[index], work.before(index), work.after(index)
+    if piece.begins_field or (after is not None and after.is_number):
+        return True
+    return before is not None and (
+        before.became == CODE
+        or before.is_number
+        or counts_persons(before)
+        or before.has("labels", "country")
+    )
 
 
 def _repaired(work: Work, field: Field) -> list[tuple[int, tuple[str, ...]]]:
@@ -203,7 +235,8 @@ def _repaired(work: Work, field: Field) -> list[tuple[int, tuple[str, ...]]]:
         if index in in_place or piece.kind is not TokenKind.WORD:
             continue
         for last, typed in _spellings(work, index):
-            values = work.near(typed, "countries")
+            is_field = last == index and _is_alone(work, index) and piece.begins_field
+            values = work.near(typed, "countries", is_field=is_field)
             if not values:
                 continue
             indexes = list(range(index, last + 1))
@@ -243,6 +276,13 @@ def _vague(work: Work, field: Field) -> None:
         return
     vague = [i for i, piece in enumerate(work.pieces) if piece.has("vague_country")]
     if vague and not work.is_settled(field.name):
+        after = work.after(vague[-1])
+        is_next = after is not None and after.is_unknown_word and not after.is_after_border
+        if after is not None and is_next and work.language.words.is_near(after.text, "countries"):
+            # `bule fij`: a country was named, and it cannot be read.
+            work.report_problem(field.name, work.given(vague[-1] + 1), Reason.UNKNOWN)
+            work.take(field.name, vague[-1] + 1)
+            return
         work.fields[field.name] = NOT_KNOWN
         work.take(field.name, *vague)
 

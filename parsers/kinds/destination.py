@@ -33,7 +33,7 @@ def read(work: Work, field: Field) -> None:
         for index, name in farther[:1]:
             _settle(work, field, index, name)
             return
-    if not field.limits.get("goals_only") and (_repaired(work, field) or _by_code(work, field)):
+    if _repaired(work, field) or (not field.limits.get("goals_only") and _by_code(work, field)):
         return
     for index, name in (goals + bare + _where_they_work(work))[:1]:
         _settle(work, field, index, name)
@@ -110,7 +110,10 @@ def _repaired(work: Work, field: Field) -> bool:
             continue
         after = work.after(index)
         alone = piece.is_after_border and (after is None or after.is_after_border)
-        if not (_is_goal(work, index) or alone or index <= _NEAR_CODE) or _is_way(work, index):
+        is_placed = alone or index <= _NEAR_CODE
+        if field.limits.get("goals_only"):
+            is_placed = False
+        if not (_is_goal(work, index) or is_placed) or _is_way(work, index):
             continue
         values = work.near(piece.text, "destinations")
         if len(values) == 1:

@@ -31,6 +31,12 @@ def read(work: Work, field: Field) -> None:
                 work.fields[field.name] = month
                 work.take(field.name, index)
                 return
+    for index, piece in work.free():
+        after = work.after(index)
+        if "month" in piece.marks and after is not None and after.is_unknown_word:
+            # `bulan ei`: a month was named, and it cannot be read.
+            work.report_problem(field.name, work.given(index + 1), Reason.UNCLEAR)
+            return
     for amount in work.amounts:
         if amount.role is Role.MONTH:
             work.take(field.name, *range(amount.first, amount.last + 1))
