@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+from rapidfuzz.distance import DamerauLevenshtein
+
 from parsers.numbers import is_well_formed
 from parsers.tokens import TokenKind, is_minus
 
@@ -45,6 +47,7 @@ class Amount:
     minus: bool = False
 
 
+_PERSON = "org"
 PERSONS = ("people", "adult", "male", "female", "child")
 _PERSONS = frozenset(PERSONS)
 _STAYS = {"day": 1, "night": 1, "week": 7, "month_unit": 30, "year": 365}
@@ -372,6 +375,8 @@ def _sex_before(spot: _Spot) -> str:
 def _unit(after: Piece | None) -> str:
     if after is None or after.begins_field:
         return ""
+    if after.is_unknown_word and DamerauLevenshtein.distance(after.text, _PERSON) <= 1:
+        return PERSONS[0]  # too short to be mended as a word, but behind a number it is clear
     return next((unit for unit in PERSONS if after.has("units", unit)), "")
 
 

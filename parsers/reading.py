@@ -61,7 +61,10 @@ def read_under(text: str, code: str, language: Language, *, now: datetime) -> Re
     """Read a text that had no code, now that its sender has named one.
 
     A misspelt code in it (`WNNA 2 aus wisata`) gives way to the right one; else that goes first.
+    Of a text that was asked whether there is nothing, the month alone matters.
     """
+    if language.forms[code].denies:
+        return read(f"{code} {_month_in(text, language)}", language, now=now)
     limit = 2 if len(code) > _LONG_CODE else 1
     for word in _WORD.finditer(text):
         typed = word.group().lower()
@@ -71,6 +74,19 @@ def read_under(text: str, code: str, language: Language, *, now: datetime) -> Re
             end = word.start() + len(code)
             return read(f"{text[: word.start()]}{code} {text[end:]}", language, now=now)
     return read(f"{code} {text}", language, now=now)
+
+
+def _month_in(text: str, language: Language) -> str:
+    """Return the words of a text that name a month."""
+    pieces = cut(cleaned(storable(text)[:LONGEST]).text, language.words)
+    said: list[str] = []
+    for before, piece in zip([None, *pieces], pieces, strict=False):
+        leads = before is not None and "month" in before.marks
+        if piece.has("months") or not {"this_month", "last_month"}.isdisjoint(piece.marks):
+            said.append(piece.text)
+        elif leads and piece.is_number:
+            said.append(f"bulan {piece.text}")
+    return " ".join(said[:1])
 
 
 def key_of(text: str) -> str:

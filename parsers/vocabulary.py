@@ -150,11 +150,18 @@ class Vocabulary:
 
     def is_near(self, typed: str, domain: str) -> bool:
         """Tell whether one edit makes a word of that domain of this, however short."""
-        return any(
-            DamerauLevenshtein.distance(typed, spelling, score_cutoff=1) <= 1
+        return bool(self.very_near(typed, domain))
+
+    def very_near(self, typed: str, domain: str) -> tuple[str, ...]:
+        """Return the values of the words of a domain that are one edit away, however short."""
+        found = {
+            value: None
             for length in (len(typed) - 1, len(typed), len(typed) + 1)
             for spelling in self._bucket(domain, length)
-        )
+            if DamerauLevenshtein.distance(typed, spelling, score_cutoff=1) <= 1
+            for value in self._spellings[domain][spelling]
+        }
+        return tuple(found)
 
     def near(self, typed: str, domain: str, *, is_field: bool = False) -> tuple[str, ...]:
         """Return the values a misspelt word may mean: none, the one, or those too close to tell.

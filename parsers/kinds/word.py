@@ -65,7 +65,11 @@ def _repair(work: Work, field: Field, words: str) -> None:
     for index, piece in work.free():
         if not piece.is_unknown_word:
             continue
+        before = work.before(index)
+        is_led = before is not None and "by" in before.marks
         values = work.near(piece.text, words)
+        if not values and is_led and not field.wanted:
+            values = work.language.words.very_near(piece.text, words)
         if len(values) == 1:
             work.fields[field.name] = values[0]
         elif values and field.wanted:
