@@ -278,6 +278,8 @@ def _stay(spot: _Spot, after: Piece) -> Amount | None:
         return None
     if stay == "year" and not (before is not None and before.has("labels", "days")):
         return spot.amount(Role.AGE, last=1)
+    if before is not None and before.is_unknown_word and len(before.text) < _SHORT_UNIT:
+        return spot.amount(Role.OTHER, last=1)  # `s 3 hari`: `su`, if it is anything
     days = spot.value * _STAYS[stay] if spot.value is not None else None
     role = Role.PASSED if _has_passed(spot) else Role.STAY
     return Amount(role, spot.at, spot.at, spot.last + 1, days)

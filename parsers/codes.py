@@ -185,11 +185,18 @@ class Planner:
                 not piece.has("courtesy")
                 or piece.has("code")
                 or (piece.has("ordinary_code") and self._help_topic(at, hi) is not None)
-            ) and not (at > lo and is_scrap(piece, self._language)):
+            ) and not self._is_misspelt_greeting(at, lo, hi):
                 break
             has_subject = piece.text in _PRONOUNS
             at += 1
         return at, is_quiet, has_subject
+
+    def _is_misspelt_greeting(self, at: int, lo: int, hi: int) -> bool:
+        """See `maf bpk, masih 104277`: a scrap among the words of courtesy."""
+        piece = self._pieces[at]
+        if not is_scrap(piece, self._language):
+            return False
+        return at > lo or (at + 1 < hi and self._pieces[at + 1].has("courtesy"))
 
     def _code_at_head(self, head: int, lo: int, hi: int, *, has_subject: bool) -> str | None:
         piece = self._pieces[head]
@@ -237,7 +244,10 @@ class Planner:
             return True
         left = [p for _, p in work.free() if not (p.has("courtesy") or p.has("filler"))]
         if self._pieces[head].text == form.code.lower():
-            names_guest = any(f.kind == "country" and f.name in work.fields for f in form.fields)
+            names_guest = any(
+                f.kind == "country" and (f.name in work.fields or work.has_problem(f.name))
+                for f in form.fields
+            )
             return names_guest or (not left and not (work.fields or work.problems))
         return not left and bool(work.fields or work.problems)
 
@@ -285,9 +295,11 @@ class Planner:
         first = head + 1
         while first < hi and self._pieces[first].text in ref.LABELS:
             first += 1
-        digits, _ = ref.join_digits(self._pieces, first, hi)
+        digits, end = ref.join_digits(self._pieces, first, hi)
         if not is_well_formed(digits):
             return None
+        if end == len(self._pieces) and self._asks_for_state(head):
+            return "STATUS"
         return next(
             (
                 command.code
@@ -299,6 +311,11 @@ class Planner:
             ),
             None,
         )
+
+    def _asks_for_state(self, head: int) -> bool:
+        """See `cel 104277`: how a report stands may be told at any slip, as it changes nothing."""
+        typed = self._pieces[head].text
+        return any(is_slip_of(typed, word, loosely=True) for word in ("cek", "sts"))
 
     # --- codes later in a line -----------------------------------------------------------------
 

@@ -19,11 +19,11 @@ _PHONE_KEYS = ("abc", "def", "ghi", "jkl", "mno", "pqrs", "tuv", "wxyz")
 _KEYBOARD = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 
 
-def is_slip_of(typed: str, code: str) -> bool:
+def is_slip_of(typed: str, code: str, *, loosely: bool = False) -> bool:
     """One edit for a long code; for a short one a neighbouring key or a swap."""
     if typed == code:
         return False
-    if len(code) >= ONE_EDIT_FROM:
+    if loosely or len(code) >= ONE_EDIT_FROM:
         return DamerauLevenshtein.distance(typed, code, score_cutoff=1) <= 1
     if len(typed) != len(code):
         return False

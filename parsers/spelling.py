@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 _SHORTEST_REPAIRED = 4
 _TWO_EDITS_FROM = 8
 _ANY_FIRST_LETTER_FROM = 6
-_SHORTEST_JOINED = 3
 _SHORTEST_PART = 3
+_SHORTEST_PLACE = 5
 #: So many strange words of a text are looked at; a text with more is none that a person typed.
 _MOST_LOOKED_AT = 40
 _MOST_REMEMBERED = 4096
@@ -37,7 +37,7 @@ _EVERYDAY = frozenset([("ordinary", "ordinary")])
 _BEFORE_A_MONTH = frozenset(["bulan", "bln", "tgl", "tanggal", "nihil", "nhl", "kosong"])
 _POLITE = frozenset(["courtesy", "marks", "ordinary"])
 
-_SHORT_BUT_SURE = frozenset(["ke", "di", "dr", "pi", "su", "td"])
+_SHORT_BUT_SURE = frozenset(["ke", "di", "dr", "pi", "su", "td", "rt", "rw"])
 """Words of two letters that people leave the blank away after."""
 
 
@@ -128,7 +128,7 @@ class Spelling:
         if token.text in self._words and after.text in self._words and not is_broken:
             return None
         word = token.text + after.text
-        if len(word) < _SHORTEST_JOINED or word not in self._words:
+        if word not in self._words:
             return None
         return Token(TokenKind.WORD, word, token.start, after.end, token.gap)
 
@@ -161,7 +161,7 @@ class Spelling:
             if typed[at] == typed[at + 1]
         }
         known = [rest for rest in rests if rest in self._words]
-        if len(known) != 1 or self._words[known[0]].domains & _ASKED_ABOUT:
+        if len(known) != 1 or ("code", known[0].upper()) in self._words[known[0]].meanings:
             return None
         return known[0]
 
@@ -176,6 +176,8 @@ class Spelling:
             if self._is_part(word[:cut]) and self._is_part(word[cut:])
         ]
         if len(cuts) != 1:
+            cuts = self._place_cuts(word)
+        if len(cuts) != 1:
             return []
         middle = token.start + cuts[0]
         return [
@@ -183,23 +185,28 @@ class Spelling:
             Token(TokenKind.WORD, word[cuts[0] :], middle, token.end, ""),
         ]
 
+    def _place_cuts(self, word: str) -> list[int]:
+        """See `gerejaebenhaezer`: a word for a place, and the name that nobody knows."""
+        return [
+            cut
+            for cut in range(_SHORTEST_PLACE, len(word) - _SHORTEST_PART + 1)
+            if word[:cut] in self._words and "places" in self._words[word[:cut]].domains
+        ][-1:]
+
     def _is_part(self, part: str) -> bool:
         is_long = len(part) >= _SHORTEST_PART
         return part in self._words and (is_long or part in _SHORT_BUT_SURE)
 
     def _repaired(self, token: Token, near: Mapping[str, int], before: Token | None) -> Token:
         """Mend one word, where a single small word is near and nothing that must be asked about."""
+        expected = self._expected(near, before)
+        if expected is not None:
+            return token._replace(text=expected)
         if any(self._words[word].domains & _ASKED_ABOUT for word in near):
             return token
         best = min(near.values())
         nearest = [word for word, distance in near.items() if distance <= best + 1]
         word = min(nearest, key=lambda one: (near[one], abs(len(one) - len(token.text)), one))
-        led_by = self._words.get(before.text) if before is not None else None
-        if led_by is not None and _DONE in led_by.meanings:
-            # `su pulag` is more surely `pulang` than `pulau`.
-            gone = [one for one in nearest if _LEFT in self._words[one].meanings]
-            if gone:
-                return token._replace(text=gone[0])
         meanings = self._words[word].meanings - _EVERYDAY
         if not meanings or any(not meanings & self._words[one].meanings for one in nearest):
             return token
@@ -210,6 +217,22 @@ class Spelling:
         if word[0] != typed[0] and not is_swapped and len(typed) < _ANY_FIRST_LETTER_FROM:
             return token  # most names differ from a word in their first letter
         return token._replace(text=word)
+
+    def _expected(self, near: Iterable[str], before: Token | None) -> str | None:
+        """Choose the word that the word before lets expect: `3 haro` is `hari`, `su pulag` a leave.
+
+        Behind a number stands what is counted, behind `su` what has happened.
+        """
+        if before is None:
+            return None
+        if before.kind is TokenKind.NUMBER:
+            units = [word for word in near if "units" in self._words[word].domains]
+            is_one = len({self._words[word].meanings for word in units}) == 1
+            return units[0] if is_one else None
+        led_by = self._words.get(before.text)
+        if led_by is None or _DONE not in led_by.meanings:
+            return None
+        return next((word for word in near if _LEFT in self._words[word].meanings), None)
 
     def _is_led(self, word: str, token: Token, before: Token | None) -> bool:
         """Tell a month that stands in a month's place, or that is too long to be anything else."""

@@ -204,8 +204,13 @@ class Vocabulary:
         return any(
             distance <= best and word not in self._spellings[domain]
             for word, distance in self._spelt().near(typed).items()
-            if self._spelt().says_something(word)
+            if self._spelt().says_something(word) and not self._names_a_country(word)
         )
+
+    def _names_a_country(self, word: str) -> bool:
+        """Tell a goal or a nationality: the same words in two domains."""
+        places = ("countries", "destinations")
+        return any(word in self._spellings.get(domain, {}) for domain in places)
 
     def _bucket(self, domain: str, length: int) -> list[str]:
         bucket = self._buckets.get((domain, length))

@@ -69,7 +69,7 @@ def _needs_foreigner(field: Field) -> bool:
 
 def _found(work: Work, field: Field) -> list[tuple[int, tuple[str, ...]]]:
     """Find what names a nationality: names first, then codes, then misspelt names."""
-    found = _named(work)
+    found = _named(work, only_outside=_needs_foreigner(field))
     if found and (all(OWN in values for _, values in found) or _counts_more(work, found)):
         # `2 org aus 1 org belanda`: a code with a count of its own is a nationality, too.
         long = [one for one in _by_code(work) if len(work.pieces[one[0]].text) > 2]  # noqa: PLR2004
@@ -154,7 +154,7 @@ def name_unknown_word(work: Work, field: Field) -> None:
             return
 
 
-def _named(work: Work) -> list[tuple[int, tuple[str, ...]]]:
+def _named(work: Work, *, only_outside: bool) -> list[tuple[int, tuple[str, ...]]]:
     if "countries" not in work.domains:
         return []
     found = [
@@ -165,8 +165,8 @@ def _named(work: Work) -> list[tuple[int, tuple[str, ...]]]:
         and not _is_street_number(work, index)
     ]
     in_place = inside_places(work)
-    outside = [one for one in found if one[0] not in in_place]
-    return outside or found
+    outside = [one for one in found if one[0] not in in_place or _follows_people(work, one[0])]
+    return outside or ([] if only_outside else found)
 
 
 def _counts_more(work: Work, found: Sequence[tuple[int, tuple[str, ...]]]) -> bool:
@@ -196,6 +196,12 @@ def _joined_codes(
 
 def _may_be_share(amount: Amount) -> bool:
     return amount.role is Role.PEOPLE and amount.unit not in ("male", "female", "child")
+
+
+def _follows_people(work: Work, index: int) -> bool:
+    """See `tambang org cina`: people of that country, whatever place was named before them."""
+    before = work.before(index)
+    return before is not None and (counts_persons(before) or "foreigner" in before.marks)
 
 
 def _is_street_number(work: Work, index: int) -> bool:

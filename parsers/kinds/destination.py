@@ -115,7 +115,7 @@ def _repaired(work: Work, field: Field) -> bool:
             is_placed = False
         if not (_is_goal(work, index) or is_placed) or _is_way(work, index):
             continue
-        values = work.near(piece.text, "destinations")
+        values = work.near(piece.text, "destinations", is_field=_is_goal(work, index))
         if len(values) == 1:
             _settle(work, field, index, values[0])
             return True

@@ -68,7 +68,13 @@ def _repair(work: Work, field: Field, words: str) -> None:
         before = work.before(index)
         is_led = before is not None and "by" in before.marks
         values = work.near(piece.text, words)
-        if not values and is_led and not field.wanted:
+        is_field = piece.is_after_border and (
+            work.after(index) is None or work.pieces[index + 1].is_after_border
+        )
+        is_field = is_field and all(
+            work.is_settled(one.name) for one in work.form.fields if one.wanted
+        )
+        if not values and (is_led or is_field) and not field.wanted:
             values = work.language.words.very_near(piece.text, words)
         if len(values) == 1:
             work.fields[field.name] = values[0]
