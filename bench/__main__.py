@@ -10,7 +10,7 @@ import structlog
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from bench import dialogue, lone_message, pipeline, reading  # they need the path above
+from bench import dialogue, lone_message, pipeline, understanding  # they need the path above
 
 
 def main() -> None:
@@ -19,13 +19,13 @@ def main() -> None:
     print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {platform.machine()},", end=" ")  # noqa: T201
     print(f"Python {platform.python_version()}")  # noqa: T201
     for measure in (
-        reading.measure,
+        understanding.measure,
         pipeline.measure,
         lone_message.measure,
         dialogue.measure,
     ):
         for what, figure in measure():
-            print(f"{what:<44} {figure:>14}", flush=True)  # noqa: T201
+            print(f"{what:<56} {figure:>14}", flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":
