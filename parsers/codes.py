@@ -28,6 +28,7 @@ MISREAD = ""
 
 _NEW_SENTENCE = (".", ";", ",")
 _BESIDE = 8
+_MOST_PARTS = 12
 _PRONOUNS = frozenset(["kami", "saya", "sy", "beta", "be", "sa", "kita", "ketong"])
 
 
@@ -74,6 +75,8 @@ class Planner:
             return self._plan
         starts: list[tuple[str, int, int]] = []
         for lo, hi in self._lines():
+            if len(starts) == _MOST_PARTS:
+                break  # nobody types so many; the rest belongs to the last
             if starts and self._takes_all(starts[-1][0]) and not self._begins_report(lo, hi):
                 continue  # a line of the words that the command takes
             if starts and self._says_it_again(starts[-1][0], lo, hi):
@@ -113,7 +116,8 @@ class Planner:
         return False
 
     def _lines(self) -> list[tuple[int, int]]:
-        begins = [i for i, piece in enumerate(self._pieces) if i == 0 or piece.begins_line]
+        begins = [0]
+        begins += [i for i, piece in enumerate(self._pieces) if i and piece.begins_line]
         return list(zip(begins, [*begins[1:], len(self._pieces)], strict=True))
 
     def _takes_all(self, code: str) -> bool:

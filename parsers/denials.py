@@ -72,10 +72,14 @@ class Denials:
 
     def is_anything_denied(self) -> bool:
         """Tell whether there is a word for nothing in the text at all."""
-        return self._form is not None and any(
-            "absent" in piece.marks or self._form.code in piece.senses.get("code", ())
-            for piece in self._pieces
-        )
+        if self._form is None:
+            return False
+        denying = self._form.code
+        for piece in self._pieces:
+            senses = piece.senses
+            if senses and ("absent" in piece.marks or denying in senses.get("code", ())):
+                return True
+        return False
 
     def verdict(self, head: int) -> Verdict:
         """Weigh a text whose first word that counts is at `head`."""

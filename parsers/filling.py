@@ -41,12 +41,21 @@ def make_work(
 ) -> Work:
     """Begin a report from its pieces."""
     amounts = tell_apart(pieces, language.words.iso)
-    told_apart = frozenset(
-        index
-        for amount in amounts
-        if amount.role is not Role.PLACE
-        for index in (amount.first, amount.index)
-    )
+    told_apart: set[int] = set()
+    for amount in amounts:
+        if amount.role is not Role.PLACE:
+            told_apart.update((amount.first, amount.index))
+    domains: set[str] = set()
+    marks: set[str] = set()
+    is_strange = False
+    for piece in pieces:  # one loop: this is done for every text
+        if piece.senses:
+            domains.update(piece.senses)
+            marks.update(piece.marks)
+        elif piece.kind is TokenKind.WORD:
+            is_strange = True
+        elif piece.kind is TokenKind.NOTHING:
+            domains.add("unknown")
     return Work(
         original,
         clean_text,
@@ -56,9 +65,9 @@ def make_work(
         now,
         amounts,
         told_apart,
-        domains=frozenset().union(*(piece.senses for piece in pieces)),
-        marks=frozenset().union(*(piece.marks for piece in pieces)),
-        has_strange_words=any(piece.is_unknown_word for piece in pieces),
+        domains,
+        marks,
+        is_strange,
     )
 
 
@@ -96,11 +105,7 @@ def settle_unknown(work: Work, one: Field) -> None:
 
 def _give_unknowns(work: Work, fields: Sequence[Field]) -> None:
     """Give each `tidak tahu` to a wanted field: the one it names, else the next in its order."""
-    if (
-        "unknown" not in work.domains
-        and "not" not in work.marks
-        and not any(piece.kind is TokenKind.NOTHING for piece in work.pieces)
-    ):
+    if "unknown" not in work.domains and "not" not in work.marks:
         return
     said = [
         _Said(i, _label_of(work, i)) for i, piece in work.free() if _says_unknown(work, i, piece)

@@ -124,7 +124,8 @@ class _Pass:
         self.pieces = cut(self._cleaned.text, language.words)
         if len(self.pieces) > MOST_PIECES:
             self._keep_the_rest(self.pieces[MOST_PIECES].start)
-        self._take_documents()
+        if COVER in self._head:
+            self._take_documents()
         planner = Planner(self.pieces, language, self._try, officer=sender == "officer")
         self._plan = planner.plan() if self.pieces else Plan()
         if self._plan.is_quiet:
@@ -226,7 +227,7 @@ class _Pass:
         flags = self._flags | work.flags
         if form.never_waits and has_minor(work):
             flags.add("minor")
-        if any("official" in piece.marks for piece in work.pieces):
+        if "official" in work.marks:
             flags.add("about_official")
         if not work.shares:
             return [self._report(form, work, work.fields, flags)]
@@ -261,7 +262,7 @@ class _Pass:
     ) -> tuple[Outcome, str | None]:
         if work.is_own_citizen:
             return Outcome.REJECTED, "ERR_WNI"
-        if any(problem.reason is Reason.CHECK_DIGIT for problem in work.problems):
+        if work.problems and any(one.reason is Reason.CHECK_DIGIT for one in work.problems):
             return Outcome.REJECTED, "ERR_NOMOR"
         if work.is_zero:
             return Outcome.QUESTION, "ERR_NIHIL_TANYA"
@@ -270,21 +271,23 @@ class _Pass:
             return Outcome.QUESTION, (unclear.ask if unclear else None) or form.ask_if_unsure
         if form.holds_draft and (missing or work.problems):
             return Outcome.DRAFT, None
-        wanted = [one for one in form.fields if one.wanted]
-        is_bare = bool(wanted) and not fields and not work.problems and not work.unknown
+        says_nothing = not (fields or work.problems or work.unknown)
+        is_bare = says_nothing and any(one.wanted for one in form.fields)
         return Outcome.DRAFT if is_bare and form.bare_is_draft else Outcome.REPORT, None
 
     def _work(self, form: Form, part: Part, pieces: list[Piece]) -> Work:
         at = part.at - part.first
-        for index, piece in enumerate(pieces):
-            if index == at:
-                piece.became = CODE
-            elif (index < at and (piece.has("courtesy") or "quiet" in piece.marks)) or (
-                index < at and piece.is_number and not pieces[index + 1].gap
-            ):
+        for index in range(at):
+            piece = pieces[index]
+            is_dirt = piece.is_number and not pieces[index + 1].gap
+            if is_dirt or piece.has("courtesy") or "quiet" in piece.marks:
                 piece.became = COURTESY
-            elif form.denies and _is_denial(piece, form):
-                piece.became = CODE
+        if 0 <= at < len(pieces):
+            pieces[at].became = CODE
+        if form.denies:
+            for piece in pieces:
+                if piece.became is None and _is_denial(piece, form):
+                    piece.became = CODE
         return make_work(self._head, self._cleaned, pieces, self._language, form, self._now)
 
     def _try(self, form: Form, first: int, last: int, at: int) -> Work:

@@ -68,12 +68,6 @@ class Spelling:
 
     def mended(self, tokens: list[Token]) -> list[Token]:
         """Give the tokens with slips in small words mended; each keeps its place in the text."""
-        words = self._words
-        for token in tokens:
-            if token.text not in words and token.kind is TokenKind.WORD:
-                break
-        else:
-            return tokens
         mended: list[Token] = []
         looked_at = 0
         at = 0
@@ -83,7 +77,7 @@ class Spelling:
             is_strange = token.kind is TokenKind.WORD and token.text not in self._words
             led = bool(mended) and (in_name or mended[-1].text in self._names_follow)
             in_name = is_strange and led and token.gap == " "
-            joined = self._joined(tokens, at)
+            joined = self._joined(tokens, at) if token.kind is TokenKind.WORD else None
             if joined is not None:
                 mended.append(joined)
                 at += 2
@@ -120,9 +114,7 @@ class Spelling:
         """See `ora ng`: two halves of a word, of which at least one is no word."""
         token = tokens[at]
         after = tokens[at + 1] if at + 1 < len(tokens) else None
-        if after is None or after.gap != " " or token.kind is not TokenKind.WORD:
-            return None
-        if after.kind is not TokenKind.WORD:
+        if after is None or after.gap != " " or after.kind is not TokenKind.WORD:
             return None
         is_broken = 1 in (len(token.text), len(after.text))
         if token.text in self._words and after.text in self._words and not is_broken:

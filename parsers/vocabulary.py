@@ -95,7 +95,11 @@ class Vocabulary:
 
     def mended(self, tokens: list[Token]) -> list[Token]:
         """Mend slips of the thumb in small words."""
-        return self._spelt().mended(tokens)
+        words = self._words
+        for token in tokens:
+            if token.text not in words and token.kind is TokenKind.WORD:
+                return self._spelt().mended(tokens)
+        return tokens
 
     def _spelt(self) -> Spelling:
         if self._spelling is None:

@@ -9,6 +9,7 @@ from parsers.items import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
     from datetime import date, datetime
 
     from parsers.amounts import Amount
@@ -41,11 +42,11 @@ class Work:
     form: Form
     now: datetime
     amounts: list[Amount]
-    told_apart: frozenset[int]
+    told_apart: AbstractSet[int]
     """Pieces where a number begins that is no part of a place."""
-    domains: frozenset[str]
+    domains: AbstractSet[str]
     """All domains of its words: a kind whose words are not among them need not look."""
-    marks: frozenset[str]
+    marks: AbstractSet[str]
     """All small words in it, by what they mean."""
     has_strange_words: bool
     fields: dict[str, int | str] = field(default_factory=dict)
@@ -58,6 +59,8 @@ class Work:
     is_zero: bool = False
     is_own_citizen: bool = False
     repairs_left: int = MOST_REPAIRS
+    inside_places: frozenset[int] | None = None
+    """Pieces that belong to a place, once somebody has asked for them."""
     shares: list[tuple[str, int]] = field(default_factory=list)
     """Countries with a count each: the report becomes one item for each of them."""
 

@@ -54,12 +54,13 @@ def reach(work: Work, index: int) -> int:
     return last
 
 
-def inside_places(work: Work) -> set[int]:
+def inside_places(work: Work) -> frozenset[int]:
     """Return the pieces that belong to a place: a name among them is a host's, not a country."""
+    if work.inside_places is not None:
+        return work.inside_places
     inside: set[int] = set()
-    if "places" not in work.domains and "at" not in work.marks:
-        return inside
-    for index, piece in enumerate(work.pieces):
+    has_any = "places" in work.domains or "at" in work.marks
+    for index, piece in enumerate(work.pieces if has_any else ()):
         is_at = "at" in piece.marks
         if index in inside or not (is_at or piece.has("places")):
             continue
@@ -67,27 +68,35 @@ def inside_places(work: Work) -> set[int]:
             inside.add(index)  # one more of `di di di`
         else:
             inside |= set(range(index, reach(work, index) + 1))
-    return inside
+    work.inside_places = frozenset(inside)
+    return work.inside_places
 
 
 def _ends(piece: Piece, before: Piece) -> bool:
     if piece.begins_line or piece.became not in (None, "place"):
         return True
-    is_address = piece.has("place_numbers") or before.has("place_numbers")
-    joins = piece.gap.strip() in ("/", "-", "") or (
-        # `rt.03`, `rt 3, dusun 1`; but a dot or comma after another word ends the place.
-        piece.gap.strip() in (".", ",", "/")
-        and (before.has("place_numbers") or (before.is_number and piece.has("place_numbers")))
-    )
-    if piece.is_after_border and not (joins and is_address and not piece.begins_field):
+    if piece.is_after_border and not _joins(piece, before):
         return True
-    if piece.has("courtesy") and "title" not in piece.marks and not piece.has("filler"):
-        return True
-    if piece.kind is TokenKind.MASK or piece.has("days") or piece.has("unknown"):
+    senses = piece.senses
+    if not senses:
+        return piece.kind is TokenKind.MASK
+    is_polite = "courtesy" in senses and "title" not in piece.marks and "filler" not in senses
+    if is_polite or "days" in senses or "unknown" in senses:
         return True
     if piece.text in ("kosong", "ksong"):
         return False  # an empty house is a place, not a report of nothing
     return not _ENDS.isdisjoint(piece.marks) or piece.has("labels", "days")
+
+
+def _joins(piece: Piece, before: Piece) -> bool:
+    """See `rt.03` and `rt 3, dusun 1`; a dot or comma after another word ends the place."""
+    if piece.begins_field or not (piece.has("place_numbers") or before.has("place_numbers")):
+        return False
+    joint = piece.gap.strip()
+    return joint in ("/", "-", "") or (
+        joint in (".", ",", "/")
+        and (before.has("place_numbers") or (before.is_number and piece.has("place_numbers")))
+    )
 
 
 def _whole_field(work: Work) -> tuple[int, int] | None:
