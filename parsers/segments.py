@@ -75,8 +75,11 @@ def _plain(character: str) -> str:
     known = _PLAIN.get(character)
     if known is not None:
         return known
-    if unicodedata.category(character) in ("Cf", "Mn"):
+    category = unicodedata.category(character)
+    if category in ("Cf", "Mn"):
         return ""
+    if category == "No":
+        return "?"  # a superscript 2 shown as 2 would hide what is wrong with it
     likeness = "".join(
         _PLAIN.get(c, c)
         for c in unicodedata.normalize("NFKD", character)

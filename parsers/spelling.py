@@ -33,6 +33,7 @@ _NEEDS_MORE = frozenset(["weekdays", "months", "numbers", "durations"])
 """Domains whose words put a value into a field by themselves: too much for a word that is near."""
 
 _DONE, _LEFT = ("marks", "done"), ("marks", "left")
+_SAYS_LITTLE = frozenset(["ordinary", "places", "place_numbers"])
 _EVERYDAY = frozenset([("ordinary", "ordinary")])
 _BEFORE_A_MONTH = frozenset(["bulan", "bln", "tgl", "tanggal", "nihil", "nhl", "kosong"])
 _POLITE = frozenset(["courtesy", "marks", "ordinary"])
@@ -107,8 +108,8 @@ class Spelling:
         return {word: distance for word, distance in seen.items() if distance <= limit}
 
     def says_something(self, word: str) -> bool:
-        """Tell a word with a use in the grammar from one of everyday talk."""
-        return bool(self._words[word].domains - {"ordinary"})
+        """Tell a small word of the grammar from one of everyday talk and from a place."""
+        return bool(self._words[word].domains - _SAYS_LITTLE)
 
     def _joined(self, tokens: Sequence[Token], at: int) -> Token | None:
         """See `ora ng`: two halves of a word, of which at least one is no word."""

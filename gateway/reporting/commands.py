@@ -19,15 +19,17 @@ def run(
 ) -> tuple[Reply | None, Report | None]:
     """Do what a command asks; give the answer, if one is due, and the report that it is about."""
     voice = desk.voice
-    if desk.language.commands[item.code or ""].takes != "ref":
+    command = desk.language.commands[item.code or ""]
+    if command.takes != "ref":
         return _without_number(voice, sender, item), None
     number = item.fields.get("ref")
     if number is None:
-        return voice.say("ERR_NOMOR_KURANG", kode=item.code or ""), None
-    if desk.language.commands[item.code or ""].not_open_yet:
-        return voice.say("PETUGAS_BELUM", kode=item.code or "", no=str(number)), None
-    about = desk.language.commands[item.code or ""].about
-    report, refusal = find(session, desk, sender, str(number), about)
+        reply = voice.say("ERR_NOMOR_KURANG", kode=item.code or "")
+        return replace(reply, for_anyone=command.officer), None
+    if command.not_open_yet:
+        reply = voice.say("PETUGAS_BELUM", kode=command.code, no=str(number))
+        return replace(reply, for_anyone=True), None
+    report, refusal = find(session, desk, sender, str(number), command.about)
     if report is None:
         return refusal, None
     return _about(session, desk, sender, item, report, spoken_at), report

@@ -8,7 +8,7 @@ from parsers.amounts import Role, counts_persons
 from parsers.items import Reason
 from parsers.kinds.place import inside_places
 from parsers.tokens import TokenKind
-from parsers.work import CODE
+from parsers.work import CODE, COURTESY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -325,7 +325,7 @@ def _shared(work: Work, field: Field, sure: Sequence[tuple[int, tuple[str, ...]]
 def _is_denied(work: Work, index: int) -> bool:
     """Tell a country that is a goal (`ke`), a way (`lewat`) or not meant (`bukan`)."""
     before = work.before(index)
-    if before is None or work.pieces[index].begins_field:
+    if before is None or work.pieces[index].begins_field or before.became == COURTESY:
         return False
     if "goal" in before.marks:
         return not before.has("labels", "purpose")

@@ -398,3 +398,19 @@ def test_a_quiet_report_is_answered_by_its_number_and_what_lacks_alone():
     assert voice.kept(kept).text == "No 104277. Kurang: jumlah."
     assert voice.kept(draft).text == "Kurang: negara. Balas bagian itu saja."
     assert voice.several([kept, draft], ()).text == "No 104277. Kurang: jumlah, negara."
+
+
+# What a question offers ---------------------------------------------------------------------------
+
+
+def test_a_field_whose_question_offers_tidak_tahu_takes_it():
+    texts = SHIPPED["id"].texts
+    offered = {
+        f"{form.code}: {field.name}"
+        for form in WORDS.forms.values()
+        for field in form.fields
+        for key in (field.ask, f"{field.ask}_KENAL", f"{field.ask}_PILIH")
+        if "TIDAK TAHU" in texts.get(key or "", "") and not field.may_be_unknown
+    }
+
+    assert offered == set()
