@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from re import DOTALL, MULTILINE
+from zoneinfo import ZoneInfo
 
 import click
 import pytest
@@ -30,7 +31,7 @@ from models import schema
 from models.inbox import InboundMessage
 from models.outbox import OutboundMessage
 from models.states import Lane, MessageStatus, ReportState
-from parsers import loading
+from parsers import loading, reading
 from parsers.form import Command, Form
 
 DOCS = ROOT / "docs"
@@ -391,3 +392,41 @@ def test_what_pages_quote_from_the_catalogue_stands_there():
     page = text_of("docs/providers/africastalking.md")
 
     assert f"END {catalogue.load(None)['id'].text('ERR_USSD')}" in page
+
+
+# --- the guide of a kades ------------------------------------------------------------------------
+
+
+def examples_of(page: str) -> list[str]:
+    """Give what stands in code font and begins with a code or a word of a sentence."""
+    return [
+        text
+        for text in re.findall(r"`([^`]+)`", text_of(page))
+        if len(text.split()) > 1 or "#" in text or text.isupper()
+    ]
+
+
+def test_every_example_in_the_guide_of_a_kades_is_understood():
+    words = loading.load()
+    now = datetime(2026, 11, 25, 10, 0, tzinfo=ZoneInfo("Asia/Makassar"))
+    no_reports = {
+        "#",
+        "R",
+        ".2",
+        "TIDAK TAHU",
+        "salah, 3 orang",
+        "sonde tau",
+        "tadi malam",
+        "tgl 24/11",
+    }
+    examples = [one for one in examples_of("docs/kades.md") if one not in no_reports]
+    outcomes = {text: reading.read(text, words, now=now).items[0] for text in examples}
+
+    assert len(examples) > 20
+    assert {
+        text: item.outcome
+        for text, item in outcomes.items()
+        if item.outcome not in {"report", "command", "draft"} or item.problems
+    } == {}
+    whole = {text: item for text, item in outcomes.items() if "#" in text}
+    assert {text: item.missing for text, item in whole.items() if item.missing} == {}

@@ -8,7 +8,7 @@ from parsers.pieces import cut
 MENDED = {
     "oorg": ["org"],
     "ora ng": ["orang"],
-    "besk": ["besok"],
+    "orangg": ["orang"],
     "kmrin": ["kmrin"],
     "3 haro": ["3", "hari"],
     "su pulag": ["su", "pulang"],
