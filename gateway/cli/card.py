@@ -36,6 +36,8 @@ def card(
         raise click.UsageError("name villages by their codes, or one --kecamatan, or --all")
     demand_gateway()
     places = _chosen(village_codes, kecamatan)
+    if not places:
+        stop("there are no villages yet; mend: timpora db upgrade")
     forms = office().desk.language.forms.values()
     page = rendering.cards(places, forms, texts.shipped()[language], settings().sms_number)
     if output is None:

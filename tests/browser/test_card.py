@@ -11,7 +11,7 @@ from gateway.cards import rendering, texts
 from gateway.cards.rendering import Place
 from gateway.roster.villages import shipped_rows
 from parsers import loading
-from parsers.form import LANGUAGES, Field, Form
+from parsers.form import LANGUAGES, Form
 
 pytestmark = pytest.mark.e2e
 
@@ -20,28 +20,12 @@ MM = 96 / 25.4
 POINT = 25.4 / 72
 A5 = (148, 210)
 OINLASI = "53.02.02.2008"
-#: The product's six codes: what stands in for one whose form is not there is as long as it may be.
-STAND_INS = {
-    "PERGI": (20, "Orang asing sudah pergi", "PERGI#Australia#2#ke Kupang"),
-    "CURIGA": (40, "Kegiatan mencurigakan", "CURIGA#Cina#ambil batu mangan di kali#dusun 2"),
-    "DARURAT": (
-        50,
-        "Kecelakaan, orang hilang, sakit, ancaman",
-        "DARURAT#kecelakaan#turis Jerman 1 org#jalan ke pantai Kolbano",
-    ),
-}
 
 
 def six_forms() -> list[Form]:
-    forms = dict(loading.load().forms)
-    for code, (order, title, example) in STAND_INS.items():
-        wanted = tuple(
-            Field(label, "word", dict.fromkeys(LANGUAGES, label), wanted=True)
-            for label in ("kejadian", "tempat")
-        )
-        titles = dict.fromkeys(LANGUAGES, title)
-        forms.setdefault(code, Form(code, order, titles, example, "biasa", wanted))
-    return sorted(forms.values(), key=lambda form: form.order)
+    forms = sorted(loading.load().forms.values(), key=lambda form: form.order)
+    assert len(forms) == 6
+    return forms
 
 
 def longest() -> Place:

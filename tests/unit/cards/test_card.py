@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from click.testing import CliRunner, Result
 from flask.testing import FlaskClient
 
@@ -21,6 +22,7 @@ from gateway.roster.villages import ensure_shipped, import_villages, shipped_row
 from gateway.settings import SettingsError, read_settings
 from gateway.wiring import Wiring, wire
 from models import schema
+from models.people import Village
 from parsers import loading
 from parsers.datafiles import DataError, Source
 from parsers.form import LANGUAGES
@@ -379,6 +381,16 @@ def test_the_command_writes_a_file_in_english(call: Call, tmp_path: Path):
 
 def test_the_command_prints_all(call: Call):
     assert len(Page(call("--all").stdout).cards) == 278
+
+
+def test_without_villages_there_is_nothing_to_print(call: Call, office: Wiring):
+    with office.database.writing() as session:
+        session.execute(sa.delete(Village))
+
+    done = call("--all")
+
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "there are no villages yet; mend: timpora db upgrade" in done.stderr
 
 
 @pytest.mark.parametrize(
