@@ -368,7 +368,8 @@ class _Handling:
         if len(whole.items) > 1 or item.outcome not in {Outcome.REPORT, Outcome.DRAFT}:
             return False
         asked = limits.last_sent(self.session, self.sender.phone.id, clock.now() - limits.HOUR)
-        needed = _ENOUGH_FIELDS if asked == "ERR_KODE" else 1
+        never_waits = self.desk.language.forms[item.code or ""].never_waits
+        needed = _ENOUGH_FIELDS if asked == "ERR_KODE" else int(not never_waits)
         return len(item.fields.keys() - {"note"}) >= needed
 
     def _correction(self) -> Told | None:

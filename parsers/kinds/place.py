@@ -93,10 +93,9 @@ def _joins(piece: Piece, before: Piece) -> bool:
     if piece.begins_field or not (piece.has("place_numbers") or before.has("place_numbers")):
         return False
     joint = piece.gap.strip()
-    return joint in ("/", "-", "") or (
-        joint in (".", ",", "/")
-        and (before.has("place_numbers") or (before.is_number and piece.has("place_numbers")))
-    )
+    if joint == ",":
+        return before.is_number and piece.has("place_numbers")
+    return joint in ("/", "-", "") or (joint == "." and before.has("place_numbers"))
 
 
 def _whole_field(work: Work) -> tuple[int, int] | None:
