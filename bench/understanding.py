@@ -58,6 +58,7 @@ _ODD_WORDS = (
 def measure() -> Iterator[tuple[str, str]]:
     """Give the figures that `make bench` prints."""
     language = load()
+    yield "texts read in a second, one core", f"{_speed(language):.0f}"
     for name, messages in _corpora():
         right, wrong, asked, number = _shares(messages, language)
         yield f"{name}, {number} messages: right", f"{right:.2%}"
@@ -66,7 +67,6 @@ def measure() -> Iterator[tuple[str, str]]:
     became = _after_slips(language)
     for what in Became:
         yield f"{_SLIPS} slips: {what}", f"{became[what] / _SLIPS:.2%}"
-    yield "texts read in a second, one core", f"{_speed(language):.0f}"
     slowest, usual = _odd_texts(language)
     yield f"odd texts of {LONGEST} characters: slowest, ms", f"{slowest:.1f}"
     yield "odd texts: half of them within, ms", f"{usual:.1f}"
@@ -133,6 +133,8 @@ def _make_odd_texts() -> Iterator[str]:
 def report() -> None:
     """Print the figures by code, then those of `measure`."""
     language = load()
+    for what, figure in measure():
+        print(f"{what:<56} {figure:>10}")  # noqa: T201
     for name, messages in _corpora():
         codes: dict[str, list] = {}
         for message in messages:
@@ -141,8 +143,6 @@ def report() -> None:
         for code, own in codes.items():
             right, wrong, asked, number = _shares(own, language)
             print(f"  {code:<14} {number:>9} {right:>8.1%} {wrong:>8.2%} {asked:>8.1%}")  # noqa: T201
-    for what, figure in measure():
-        print(f"{what:<56} {figure:>10}")  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -34,6 +34,8 @@ class Cleaned:
 
 def storable(text: str) -> str:
     """Return what a database can hold: NUL is GSM 03.38's at sign, a lone surrogate U+FFFD."""
+    if text.isascii() and "\x00" not in text:
+        return text
     return _SURROGATE.sub("\ufffd", text.replace("\x00", "@"))
 
 

@@ -327,6 +327,8 @@ class Planner:
         """Find a second code: the code word itself, or another form's word after a separator."""
         found: list[tuple[str, int, int]] = []
         for at in range(head + 1, hi):
+            if len(found) == _MOST_PARTS:
+                break
             piece = self._pieces[at]
             senses = piece.senses
             if senses and "code" not in senses and "ordinary_code" not in senses:

@@ -68,7 +68,7 @@ class Denials:
         self._pieces = pieces
         self._language = language
         self._trial = trial
-        self._form = next((form for form in language.forms.values() if form.denies), None)
+        self._form = language.denying
 
     def is_anything_denied(self) -> bool:
         """Tell whether there is a word for nothing in the text at all."""

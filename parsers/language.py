@@ -22,6 +22,8 @@ class Language:
     forms: Mapping[str, Form]
     commands: Mapping[str, Command]
     words: Vocabulary
+    denying: Form | None
+    """The form that says that there is nothing, if there is one."""
 
     def country_name(self, alpha2: str, lang: str = "id") -> str:
         """Return a country's name as it is shown."""

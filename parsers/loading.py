@@ -38,6 +38,7 @@ def load(agency_dir: Path | None = None) -> Language:
         {form.code: form for form, _ in forms},
         {command.code: command for command, _ in commands},
         vocabulary,
+        next((form for form, _ in forms if form.denies), None),
     )
     entries: list[tuple[Form, Source] | tuple[Command, Source]] = [*forms, *commands]
     for entry, source in entries:

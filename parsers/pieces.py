@@ -65,7 +65,9 @@ def pieces_of(tokens: Sequence[Token], vocabulary: Vocabulary) -> list[Piece]:
     at = 0
     while at < len(tokens):
         token = tokens[at]
-        length, senses = vocabulary.longest(tokens, at)
+        length, senses = 1, vocabulary.alone(token.text)
+        if senses is None:  # it may begin a phrase
+            length, senses = vocabulary.longest(tokens, at)
         last = tokens[at + length - 1] if length > 1 else token
         words = token.text if length <= 1 else " ".join(t.text for t in tokens[at : at + length])
         kind, gap = token.kind, token.gap

@@ -33,7 +33,7 @@ Sender = Literal["reporter", "officer"]
 LONGEST = 2_000
 """Characters that are looked at; what comes after them is kept in the note."""
 
-MOST_PIECES = 400
+MOST_PIECES = 320
 """Words and numbers that are looked at: more than a text of that length has, typed by a person."""
 
 MOST_ITEMS = 5
@@ -115,7 +115,7 @@ class _Pass:
         self._flags = {"masked_document"} if was_masked or COVER in covered else set[str]()
         head = covered[:LONGEST]
         self._tail = covered[LONGEST:].strip()
-        repeat = _REPEAT.search(covered)
+        repeat = _REPEAT.search(covered) if ".2" in covered else None
         if repeat is not None:
             self._flags.add("repeat")
             head, self._tail = covered[: repeat.start()][:LONGEST], self._tail[:-2].strip()

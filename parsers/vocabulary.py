@@ -135,6 +135,13 @@ class Vocabulary:
         length, senses = self.longest(tokenise(clean(words)), 0)
         return senses if length else NOT_SHOWN
 
+    def alone(self, word: str) -> Senses | None:
+        """Return what a word means that begins no phrase; None where phrases must be tried."""
+        node = self._root.after.get(word)
+        if node is None:
+            return NOT_SHOWN
+        return None if node.after else node.senses
+
     def longest(self, tokens: Sequence[Token], at: int) -> tuple[int, Senses]:
         """Return how many tokens the longest phrase at one place has, and what it means."""
         node = self._root.after.get(tokens[at].text)
