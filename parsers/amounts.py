@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,6 +11,7 @@ from rapidfuzz.distance import DamerauLevenshtein
 
 from parsers.numbers import is_well_formed
 from parsers.tokens import TokenKind, is_minus
+from parsers.work import CODE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -45,6 +47,8 @@ class Amount:
     sure: int = 0
     """2: a unit or label stands beside it; 1: it stands by itself; 0: it belongs to a word."""
     minus: bool = False
+    is_rough: bool = False
+    """A sign for `about` stands before it."""
 
 
 _PERSON = "org"
@@ -94,6 +98,8 @@ _LEADS = frozenset(
 )
 # The letters that number plates of the region begin with.
 _PLATES = frozenset(["dh", "eb", "ed", "dk", "dr", "ea", "dd", "l", "b", "n"])
+_TWO_DIGITS = re.compile(r"\d/\d")
+_ROUGHLY = ("\u00b1", "+-", "+/-", "~")
 _OTHER = frozenset(["clock", "money", "phone", "birth"])
 
 
@@ -105,11 +111,22 @@ def tell_apart(pieces: Sequence[Piece], iso: Collection[str]) -> list[Amount]:
         piece = pieces[at]
         if piece.became is None and (piece.is_number or piece.has("numbers")):
             amount = _amount(pieces, at, iso)
+            if amounts and _is_another_age(pieces, amounts[-1], amount):
+                amount.role = Role.AGE
             amounts.append(amount)
             at = max(amount.last, at) + 1
         else:
             at += 1
     return amounts
+
+
+def _is_another_age(pieces: Sequence[Piece], before: Amount, amount: Amount) -> bool:
+    """See `umur 16 dan 17`: what is joined to an age and counts nothing is one more age."""
+    if before.role is not Role.AGE or amount.role is not Role.PEOPLE or amount.unit:
+        return False
+    between = pieces[before.last + 1 : amount.first]
+    is_near = pieces[amount.first].gap.strip() in ("", ",", "/", "&", "+")
+    return is_near and all("plus" in piece.marks for piece in between) and len(between) <= 1
 
 
 def counts_persons(piece: Piece) -> bool:
@@ -191,17 +208,40 @@ def _by_shape(spot: _Spot) -> Amount | None:
     piece, before = spot.piece, spot.before
     if piece.kind in (TokenKind.PHONE, TokenKind.NOTHING) or is_well_formed(piece.text):
         return spot.amount(Role.OTHER)
-    if before is not None and (_is_doubling(piece, before, spot.iso) or _is_plate(spot, before)):
+    if before is not None and (
+        _is_doubling(piece, before, spot.iso)
+        or _is_plate(spot, before)
+        or _is_minutes(spot)
+        or (before.is_unknown_word and not piece.gap and before.text not in spot.iso)
+    ):
         return spot.amount(Role.OTHER)
-    is_glued = before is not None and not piece.gap and before.is_unknown_word
-    if before is not None and is_glued and before.text not in spot.iso:
-        return spot.amount(Role.OTHER)
-    if piece.kind is TokenKind.DATE and _unit(spot.after) and not piece.text.count("/") > 1:
+    return _by_slashes(spot) if piece.kind is TokenKind.DATE else None
+
+
+def _by_slashes(spot: _Spot) -> Amount:
+    """Tell a date from `2/3 org` and `rt 3/2`."""
+    piece, before = spot.piece, spot.before
+    if _unit(spot.after) and not piece.text.count("/") > 1:
         return Amount(Role.PEOPLE, spot.at, spot.at, spot.last + 1, None, _unit(spot.after), 2)
-    if piece.kind is TokenKind.DATE:
-        in_place = before is not None and before.has("place_numbers") and not piece.is_after_border
-        return spot.amount(Role.PLACE if in_place else Role.DATE)
-    return None
+    if _is_two_counts(spot):
+        return Amount(Role.PEOPLE, spot.at, spot.at, spot.last, None, "", 1)
+    in_place = before is not None and before.has("place_numbers") and not piece.is_after_border
+    return spot.amount(Role.PLACE if in_place else Role.DATE)
+
+
+def _is_minutes(spot: _Spot) -> bool:
+    """See `jam 14:30`."""
+    hour = spot.at_distance(-2)
+    return spot.piece.gap == ":" and hour is not None and "clock" in hour.marks
+
+
+def _is_two_counts(spot: _Spot) -> bool:
+    """See `WNA 2/3 AUS`: right behind the code stands a count, and this one is not clear."""
+    before, after = spot.before, spot.after
+    is_first = before is not None and before.became == CODE and not spot.piece.begins_field
+    is_last = not any(piece.is_number for piece in spot.pieces[spot.at + 1 :])
+    is_short = _TWO_DIGITS.fullmatch(spot.piece.text) is not None
+    return is_first and is_last and is_short and after is not None and after.has("countries")
 
 
 def _is_doubling(piece: Piece, before: Piece, iso: Collection[str]) -> bool:
@@ -249,8 +289,10 @@ def _in_place(spot: _Spot) -> Amount | None:
         return None
     if after is not None and after.has("months"):
         return None
-    counts_people = after is not None and counts_persons(after)
-    if counts_people and before.text in _LOOSE_PLACES:
+    counts = after is not None and (
+        counts_persons(after) or any(after.has("units", unit) for unit in _STAYS)
+    )
+    if counts and before.text in _LOOSE_PLACES:
         return None
     return spot.amount(Role.PLACE)
 
@@ -292,6 +334,8 @@ def _is_group(spot: _Spot, word: Piece) -> bool:
     """
     if not (word.has("purposes") or word.has("transport")):
         return True
+    if spot.value == 1 and word.has("purposes"):
+        return True  # `1 keluarga` is not one person
     others = (i for i in range(len(spot.pieces) - 1) if not spot.at <= i <= spot.last)
     return any(
         (spot.pieces[i].is_number or spot.pieces[i].has("numbers"))
@@ -335,6 +379,7 @@ def _people(spot: _Spot) -> Amount:
         return spot.amount(Role.OTHER)
     about = before is not None and before.has("approximate")
     first = spot.at - 1 if about else spot.at
+    is_rough = any(sign in piece.gap for sign in _ROUGHLY)
     minus = is_minus(piece.gap) and piece.is_number
     value = spot.value
     is_bound = before is not None and "bound" in before.marks
@@ -342,7 +387,7 @@ def _people(spot: _Spot) -> Amount:
         # `lebih dari 5` is no number, nor is it told whether `3 org + 2 anak` are three or five.
         value, first = None, spot.at - 1 if is_bound else spot.at
         unit = "" if unit == "child" else unit
-    return Amount(Role.PEOPLE, spot.at, first, last, value, unit, sure, minus)
+    return Amount(Role.PEOPLE, spot.at, first, last, value, unit, sure, minus, is_rough)
 
 
 def _is_added(spot: _Spot) -> bool:

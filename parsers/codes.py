@@ -28,6 +28,8 @@ MISREAD = ""
 
 _NEW_SENTENCE = (".", ";", ",")
 _BESIDE = 8
+_OF_GUESTS = ("country", "count")
+_SHORTEST_ALIAS = 2
 _MOST_PARTS = 12
 _PRONOUNS = frozenset(["kami", "saya", "sy", "beta", "be", "sa", "kita", "ketong"])
 
@@ -132,10 +134,20 @@ class Planner:
     def _misread(self, lo: int, hi: int) -> list[tuple[str, int, int]]:
         """Find a line that begins with a misspelt code: it is no part of the report beside it."""
         head, _, _ = self._head(lo, hi)
-        if head == hi or not is_near_code(self._pieces[head], self._language):
+        if head == hi or not self._may_be_code(head):
             return []
         has_number = any(self._pieces[at].is_number for at in range(head, hi))
         return [(MISREAD, head, lo)] if has_number else []
+
+    def _may_be_code(self, at: int) -> bool:
+        """Tell a misspelt code, or a misspelt longer word for one (`tik` for `tki`)."""
+        piece = self._pieces[at]
+        after = self._pieces[at + 1] if at + 1 < len(self._pieces) else None
+        is_set_apart = after is not None and after.begins_field
+        if is_near_code(piece, self._language, is_set_apart=is_set_apart):
+            return True
+        is_long = piece.is_unknown_word and len(piece.text) > _SHORTEST_ALIAS
+        return is_long and self._language.words.is_near(piece.text, "code")
 
     def _says_it_again(self, code: str, lo: int, hi: int) -> bool:
         """See `sakit` on the line after DARURAT: an everyday word for the code before it."""
@@ -167,7 +179,9 @@ class Planner:
             return []
         code, at = later
         self._plan.is_quiet = self._plan.is_quiet or is_quiet
-        return [(code, at, lo), *self._further(code, at, hi)]
+        # `WN jepang 2 org wisata. PMI ...`: what stands before the code is another report.
+        other = self._misread(lo, at) if self._pieces[at].is_after_border else []
+        return [*other, (code, at, at if other else lo), *self._further(code, at, hi)]
 
     def _head(self, lo: int, hi: int) -> tuple[int, bool, bool]:
         """Skip courtesy, a quiet mark and dirt before the first word that counts."""
@@ -249,11 +263,13 @@ class Planner:
         left = [p for _, p in work.free() if not (p.has("courtesy") or p.has("filler"))]
         if self._pieces[head].text == form.code.lower():
             names_guest = any(
-                f.kind == "country" and (f.name in work.fields or work.has_problem(f.name))
+                f.kind in _OF_GUESTS and (f.name in work.fields or work.has_problem(f.name))
                 for f in form.fields
+                if f.kind == "country" or not left
             )
-            return names_guest or (not left and not (work.fields or work.problems))
-        return not left and bool(work.fields or work.problems)
+            return names_guest or work.is_zero or (not left and not (work.fields or work.problems))
+        is_phrase = " " in self._pieces[head].text  # `mati lampu di desa` tells of no death
+        return not left and bool(work.fields or work.problems) and not is_phrase
 
     def _command_fits(self, command: Command, head: int, hi: int) -> bool:
         rest = [p for p in self._pieces[head + 1 : hi] if not p.has("courtesy") and p.text != "?"]
@@ -275,6 +291,8 @@ class Planner:
         if not rest:
             return "" if hi == len(self._pieces) else None
         codes = [c for d in ("code", "ordinary_code") for c in rest[0].senses.get(d, ())]
+        if len(rest) == 1 and any(code in self._language.commands for code in codes):
+            return ""  # `BANTU BERHENTI` asks how; it is not done
         topics = [code for code in codes if code in self._language.forms]
         others = [p for p in rest[1:] if not is_scrap(p, self._language)]
         return topics[0] if topics and not others else None
@@ -486,6 +504,8 @@ class Planner:
         if head >= len(self._pieces):
             return False
         rest = range(head, len(self._pieces))
+        if "done" in self._pieces[head].marks and head + 1 < len(self._pieces):
+            head += 1  # `sudah pulang`
         leaves = any("depart" in self._pieces[i].marks for i in rest)
         counts = any(self._counts_people(i) for i in rest)
         if not leaves or not (counts or "depart" in self._pieces[head].marks):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from parsers.amounts import Role, tell_apart
+from parsers.kinds.ref import LABELS
 from parsers.slips import is_near_month, is_scrap
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class Denials:
         if any(self._language.forms[code].holds_draft for _, code in kept):
             return self._ask(form)
         if any(self._has_content(at, code) for at, code in kept):
-            return Verdict(ignored=frozenset(said))
+            return Verdict(ignored=frozenset([*said, *denied]))
         return self._weigh_alone(form, said, is_first=head == said[0])
 
     def _weigh_alone(self, form: Form, said: list[int], *, is_first: bool) -> Verdict:
@@ -123,7 +124,7 @@ class Denials:
             if index + lo == head or index in settled or (in_place and not piece.is_number):
                 continue
             if piece.is_number:
-                is_year = index > 0 and pieces[index - 1].has("months")
+                is_year = index > 0 and (pieces[index - 1].has("months") or index - 1 in settled)
                 if not is_year or len(piece.text) != _YEAR_DIGITS:
                     return False
             elif not self._is_harmless(piece, index + lo):
@@ -137,7 +138,7 @@ class Denials:
             return None
         for at, piece in enumerate(self._pieces):
             is_thing = "foreigner" in piece.marks or "recruiter" in piece.marks
-            if is_thing and self._is_under_absence(at):
+            if (is_thing or piece.text in LABELS) and self._is_under_absence(at):
                 return form.code, form.ask_if_unsure
         is_calm = any(form.code in p.senses.get("ordinary_code", ()) for p in self._pieces)
         if is_calm and "this_month" in self._pieces[0].marks:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from parsers.amounts import Role, tell_apart
+from parsers.amounts import Amount, Role, tell_apart
 from parsers.kinds.registry import KINDS, UNKNOWN_RANK, Kind
 from parsers.tokens import TokenKind
 from parsers.work import Work
@@ -117,6 +117,8 @@ def _give_unknowns(work: Work, fields: Sequence[Field]) -> None:
         open_ones = [f for f in fields if f.may_be_unknown and not work.is_settled(f.name)]
         still = [f for f in open_ones if f.wanted and _may_be_meant(work, f, one)]
         named = next((f for f in open_ones if f.name == one.label), None)
+        if named is None and one.label in work.fields:
+            continue  # `bule 2 org ..., sonde tau dr negara mana` says again what is known
         if named is None and not still:
             continue
         behind = max(
@@ -167,7 +169,10 @@ def _is_misspelt_unknown(work: Work, index: int, piece: Piece) -> bool:
 
 
 def _label_of(work: Work, index: int) -> str | None:
-    for neighbour in (work.before(index), work.after(index)):
+    after = work.after(index)
+    if after is not None and "from" in after.marks:
+        after = work.after(index + 1)  # `sonde tau dr negara mana`
+    for neighbour in (work.before(index), after):
         if neighbour is not None and neighbour.has("labels") and not neighbour.has("filler"):
             return neighbour.value("labels")
     return None
@@ -176,7 +181,7 @@ def _label_of(work: Work, index: int) -> str | None:
 def has_minor(work: Work) -> bool:
     """Tell whether somebody under age is among them."""
     for amount in work.amounts:
-        if amount.role is Role.AGE and amount.value is not None and 0 < amount.value < _ADULT:
+        if amount.role is Role.AGE and 0 < _youngest(work, amount) < _ADULT:
             return True
     for index, piece in enumerate(work.pieces):
         if "birth" in piece.marks and _is_born_a_minor(work, index):
@@ -190,6 +195,14 @@ def has_minor(work: Work) -> bool:
             if not denied:
                 return True
     return False
+
+
+def _youngest(work: Work, amount: Amount) -> int:
+    """Return an age, the lower one of `15-17`; 0 when it cannot be read."""
+    piece = work.pieces[amount.index]
+    if amount.value is None and piece.kind is TokenKind.RANGE:
+        return min(int(age) for age in piece.text.split("-") if age)
+    return amount.value or 0
 
 
 def _is_born_a_minor(work: Work, index: int) -> bool:

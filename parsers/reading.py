@@ -26,7 +26,17 @@ if TYPE_CHECKING:
     from parsers.form import Command, Form
     from parsers.language import Language
 
-__all__ = ["Item", "Outcome", "Problem", "Reading", "Reason", "explain", "read"]
+__all__ = [
+    "Item",
+    "Outcome",
+    "Problem",
+    "Reading",
+    "Reason",
+    "explain",
+    "has_misspelt",
+    "read",
+    "read_under",
+]
 
 Sender = Literal["reporter", "officer"]
 
@@ -38,8 +48,11 @@ MOST_PIECES = 320
 
 MOST_ITEMS = 5
 
+_NOT_THIS = frozenset(["bukan", "bkn"])
+_LONGEST_DENIED = 8
 _WORD = re.compile(r"[^\W\d_]+")
 _LONG_CODE = 5
+_SHORTEST_REF = 4
 _REPEAT = re.compile(r"\s\.2\s*\Z")
 _SEPARATORS = re.compile(r"[#*,;:/.\-!\s]+(?=\d)")
 _SEPARATORS_BEFORE_WORDS = re.compile(r"[#*,;:/.\-!\s]+(?![#*,;:/.\-!\s\d])")
@@ -65,15 +78,26 @@ def read_under(text: str, code: str, language: Language, *, now: datetime) -> Re
     """
     if language.forms[code].denies:
         return read(f"{code} {_month_in(text, language)}", language, now=now)
+    place = _misspelt(text, code)
+    if place is None:
+        return read(f"{code} {text}", language, now=now)
+    return read(f"{text[: place.start]}{code} {text[place.stop :]}", language, now=now)
+
+
+def has_misspelt(text: str, code: str) -> bool:
+    """Tell whether a text that named no code holds this one, misspelt or glued to the next word."""
+    return _misspelt(text, code) is not None
+
+
+def _misspelt(text: str, code: str) -> slice | None:
     limit = 2 if len(code) > _LONG_CODE else 1
     for word in _WORD.finditer(text):
         typed = word.group().lower()
         if DamerauLevenshtein.distance(typed, code.lower(), score_cutoff=limit) <= limit:
-            return read(f"{text[: word.start()]}{code}{text[word.end() :]}", language, now=now)
+            return slice(word.start(), word.end())
         if typed.startswith(code.lower()):
-            end = word.start() + len(code)
-            return read(f"{text[: word.start()]}{code} {text[end:]}", language, now=now)
-    return read(f"{code} {text}", language, now=now)
+            return slice(word.start(), word.start() + len(code))
+    return None
 
 
 def _month_in(text: str, language: Language) -> str:
@@ -288,6 +312,9 @@ class _Pass:
             for piece in pieces:
                 if piece.became is None and _is_denial(piece, form):
                     piece.became = CODE
+        for index, piece in enumerate(pieces):
+            if piece.text in _NOT_THIS:
+                _leave_out_denied(pieces, index)
         return make_work(self._head, self._cleaned, pieces, self._language, form, self._now)
 
     def _try(self, form: Form, first: int, last: int, at: int) -> Work:
@@ -298,7 +325,11 @@ class _Pass:
         return work
 
     def _add_note(self, work: Work, part: Part) -> None:
-        left = [index for index, piece in work.free() if piece.text != "?"]
+        left = [
+            index
+            for index, piece in enumerate(work.pieces)
+            if piece.became in (None, NOTE) and piece.text != "?"
+        ]
         if all(_is_filler(work.pieces[index]) for index in left):
             return
         runs: list[list[int]] = []
@@ -357,8 +388,8 @@ class _Pass:
         ):
             first += 1
         digits, end = ref.join_digits(self.pieces, first, last)
-        if not digits:
-            return at
+        if not digits or (len(digits) < _SHORTEST_REF and end < last):
+            return at  # `tambah 2 org lagi` gives no number
         for piece in self.pieces[at:end]:
             piece.became = "ref"
         if is_well_formed(digits):
@@ -404,6 +435,18 @@ class _Pass:
             else:
                 rows.append((index, index, became))
         return [(self._between(first, last), became) for first, last, became in rows]
+
+
+def _leave_out_denied(pieces: list[Piece], first: int) -> None:
+    """Keep what stands between `bukan` and `tapi` out of every field: it is not what is meant."""
+    for index in range(first, min(first + _LONGEST_DENIED, len(pieces))):
+        piece = pieces[index]
+        if piece.begins_line and index > first:
+            return
+        if "rather" in piece.marks:
+            for denied in pieces[first : index + 1]:
+                denied.became = denied.became or NOTE
+            return
 
 
 def _is_filler(piece: Piece) -> bool:

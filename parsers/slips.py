@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from rapidfuzz.distance import DamerauLevenshtein
 
+from parsers.tokens import TokenKind
+
 if TYPE_CHECKING:
     from parsers.language import Language
     from parsers.pieces import Piece
@@ -16,6 +18,7 @@ ONE_EDIT_FROM = 5
 _SCRAP = 3
 _SHORTEST_MISREAD = 2
 _PHONE_KEYS = ("abc", "def", "ghi", "jkl", "mno", "pqrs", "tuv", "wxyz")
+_SMALL = frozenset(["marks", "ordinary", "filler"])
 _KEYBOARD = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 
 
@@ -49,10 +52,14 @@ def is_scrap(piece: Piece, language: Language) -> bool:
     return is_short and not is_near_code(piece, language)
 
 
-def is_near_code(piece: Piece, language: Language) -> bool:
-    """Tell a word that may be a misspelt report code, more loosely than to take it for one."""
+def is_near_code(piece: Piece, language: Language, *, is_set_apart: bool = False) -> bool:
+    """Tell a word that may be a misspelt report code, more loosely than to take it for one.
+
+    Set apart by the mark between fields (`PI#1#Taiwan`) it may be a small word by itself, too.
+    """
+    is_small = piece.kind is TokenKind.WORD and piece.senses.keys() <= _SMALL
     return (
-        piece.is_unknown_word
+        (piece.is_unknown_word or (is_set_apart and is_small))
         and len(piece.text) >= _SHORTEST_MISREAD
         and any(
             DamerauLevenshtein.distance(piece.text, code.lower(), score_cutoff=1) <= 1

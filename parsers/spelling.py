@@ -21,18 +21,23 @@ _SHORTEST_REPAIRED = 4
 _TWO_EDITS_FROM = 8
 _ANY_FIRST_LETTER_FROM = 6
 _SHORTEST_PART = 3
+_LONG = 6
 _SHORTEST_PLACE = 5
 #: So many strange words of a text are looked at; a text with more is none that a person typed.
 _MOST_LOOKED_AT = 40
 _MOST_REMEMBERED = 4096
 
-_ASKED_ABOUT = frozenset(["countries", "purposes", "destinations", "code", "vague_country"])
+ASKED_ABOUT = frozenset(["countries", "purposes", "destinations", "code", "vague_country"])
 """Domains whose misspelt words are not mended here: their kinds ask when they are not sure."""
 
 _NEEDS_MORE = frozenset(["weekdays", "months", "numbers", "durations"])
 """Domains whose words put a value into a field by themselves: too much for a word that is near."""
 
-_DONE, _LEFT = ("marks", "done"), ("marks", "left")
+_DONE, _LEFT, _MOVED = ("marks", "done"), ("marks", "left"), ("marks", "moved")
+_MONTH = ("marks", "month")
+_WHICH_MONTH = frozenset(["ini", "lalu"])
+_NOTHING: frozenset[tuple[str, str]] = frozenset()
+_OFFICERS = frozenset(["officer_code"])
 _SAYS_LITTLE = frozenset(["ordinary", "places", "place_numbers"])
 _EVERYDAY = frozenset([("ordinary", "ordinary")])
 _BEFORE_A_MONTH = frozenset(["bulan", "bln", "tgl", "tanggal", "nihil", "nhl", "kosong"])
@@ -52,15 +57,23 @@ class Known(NamedTuple):
 class Spelling:
     """Every single word of the vocabulary, found by what is left when letters are left out."""
 
-    def __init__(self, words: Mapping[str, Known], names_follow: frozenset[str]) -> None:
-        """Index the words; people's and places' names stand after `names_follow`.
+    def __init__(
+        self,
+        words: Mapping[str, Known],
+        pairs: frozenset[tuple[str, str]],
+        names_follow: frozenset[str],
+    ) -> None:
+        """Index the words; `pairs` are those that stand side by side in a phrase.
 
-        A name is never taken for a misspelt word.
+        People's and places' names stand after `names_follow`; a name is never taken for a
+        misspelt word.
         """
         self._words = words
+        self._pairs = pairs
         self._names_follow = names_follow
         #: Names and the like come again and again; what they are near is worked out once.
         self.near = lru_cache(_MOST_REMEMBERED)(self._near)
+        self._longest = max(map(len, words), default=0) + 2
         self._by_rest: dict[str, list[str]] = {}
         for word in words:
             if len(word) >= _SHORTEST_REPAIRED and word.isalpha():
@@ -88,8 +101,9 @@ class Spelling:
                 mended.append(token)
                 continue
             looked_at += 1
-            before = tokens[at - 2] if at > 1 else None
-            mended += [self._title(token)] if in_name else self._mended(token, before)
+            before = mended[-1] if mended else None
+            after = tokens[at] if at < len(tokens) and tokens[at].gap in ("", " ") else None
+            mended += [self._title(token)] if in_name else self._mended(token, before, after)
         return mended
 
     def _near(self, typed: str) -> Mapping[str, int]:
@@ -97,7 +111,7 @@ class Spelling:
 
         One edit (a letter more, less, another or swapped) from four letters, two from eight.
         """
-        if len(typed) < _SHORTEST_REPAIRED:
+        if not _SHORTEST_REPAIRED <= len(typed) <= self._longest:
             return {}
         limit = 2 if len(typed) >= _TWO_EDITS_FROM else 1
         seen: dict[str, int] = {}
@@ -131,20 +145,30 @@ class Spelling:
         titles = [word for word in near if self._words[word].domains <= _POLITE]
         return token._replace(text=titles[0]) if len(titles) == len(near) == 1 else token
 
-    def _mended(self, token: Token, before: Token | None) -> list[Token]:
+    def _mended(self, token: Token, before: Token | None, after: Token | None) -> list[Token]:
+        has_number = after is not None and not after.gap
         single = self._undoubled(token.text)
-        if single is not None:
+        # `jaan2` may be `jalan2`: no month.
+        if single is not None and not (has_number and "months" in self._words[single].domains):
             return [token._replace(text=single)]
+        after = after if after is not None and after.gap else None
         near = self.near(token.text)
-        halves = self._split(token)
+        halves = self._split(token, before)
         if halves and (
-            not near
-            or min(near.values()) > 1
-            # `keBali` is no slip of `kembali`: a goal stands behind the little word.
-            or self._words[halves[1].text].domains & _ASKED_ABOUT
+            self._is_counted(halves[0].text, before)
+            or not self._is_rather_one(halves[1].text, near)
         ):
             return halves
-        return [self._repaired(token, near, before)] if near else [token]
+        return [self._repaired(token, near, before, after)] if near else [token]
+
+    def _is_rather_one(self, second: str, near: Mapping[str, int]) -> bool:
+        """Tell one misspelt word from two without the blank: `mblasia` has no Asia in it."""
+        nearest = [word for word, distance in near.items() if distance == 1]
+        if not nearest:
+            return False
+        # `keBali` is no slip of `kembali`: a goal stands behind the little word.
+        is_goal = len(second) > _SHORTEST_PART and self._is_asked_about(second)
+        return not is_goal or any(self._is_asked_about(word) for word in nearest)
 
     def _undoubled(self, typed: str) -> str | None:
         """See `oorg`: a key that was pressed twice, also in a word too short for other repairs."""
@@ -158,7 +182,7 @@ class Spelling:
             return None
         return known[0]
 
-    def _split(self, token: Token) -> list[Token]:
+    def _split(self, token: Token, before: Token | None) -> list[Token]:
         """See `pimalaysia`: two words without the blank, where only one cut gives two words."""
         word = token.text
         if token.end - token.start != len(word):
@@ -166,7 +190,8 @@ class Spelling:
         cuts = [
             cut
             for cut in range(2, len(word) - 1)
-            if self._is_part(word[:cut]) and self._is_part(word[cut:])
+            if (self._is_part(word[:cut]) or self._is_counted(word[:cut], before))
+            and self._is_part(word[cut:])
         ]
         if len(cuts) != 1:
             cuts = self._place_cuts(word)
@@ -186,19 +211,42 @@ class Spelling:
             if word[:cut] in self._words and "places" in self._words[word[:cut]].domains
         ][-1:]
 
+    def _is_counted(self, part: str, before: Token | None) -> bool:
+        """See `12 thdi pasar`: a unit that belongs to the number before it, however short."""
+        is_unit = part in self._words and "units" in self._words[part].domains
+        return is_unit and before is not None and before.kind is TokenKind.NUMBER
+
+    def _is_asked_about(self, word: str) -> bool:
+        known = self._words.get(word)
+        return known is not None and bool(known.domains & ASKED_ABOUT)
+
+    def _is_left_to_its_kind(self, word: str) -> bool:
+        """Tell a word that only its kind may mend; one for an emergency is too long to be another.
+
+        `KECELKAAN` that goes unread makes an ordinary guest of somebody who is hurt.
+        """
+        is_emergency = "emergencies" in self._words[word].domains
+        return self._is_asked_about(word) and not (is_emergency and len(word) > _LONG)
+
     def _is_part(self, part: str) -> bool:
         is_long = len(part) >= _SHORTEST_PART
         return part in self._words and (is_long or part in _SHORT_BUT_SURE)
 
-    def _repaired(self, token: Token, near: Mapping[str, int], before: Token | None) -> Token:
+    def _repaired(
+        self, token: Token, near: Mapping[str, int], before: Token | None, after: Token | None
+    ) -> Token:
         """Mend one word, where a single small word is near and nothing that must be asked about."""
-        expected = self._expected(near, before)
+        expected = self._expected(near, before, after)
         if expected is not None:
             return token._replace(text=expected)
-        if any(self._words[word].domains & _ASKED_ABOUT for word in near):
+        if any(self._is_left_to_its_kind(word) for word in near):
             return token
         best = min(near.values())
-        nearest = [word for word, distance in near.items() if distance <= best + 1]
+        nearest = [
+            word
+            for word, distance in near.items()
+            if distance == best or (distance == best + 1 and self.says_something(word))
+        ]
         word = min(nearest, key=lambda one: (near[one], abs(len(one) - len(token.text)), one))
         meanings = self._words[word].meanings - _EVERYDAY
         if not meanings or any(not meanings & self._words[one].meanings for one in nearest):
@@ -211,21 +259,60 @@ class Spelling:
             return token  # most names differ from a word in their first letter
         return token._replace(text=word)
 
-    def _expected(self, near: Iterable[str], before: Token | None) -> str | None:
-        """Choose the word that the word before lets expect: `3 haro` is `hari`, `su pulag` a leave.
+    def _expected(
+        self, near: Mapping[str, int], before: Token | None, after: Token | None
+    ) -> str | None:
+        """Choose the word that its neighbours let expect.
 
-        Behind a number stands what is counted, behind `su` what has happened.
+        `3 haro` is `hari`: what is counted stands behind a number. `su pulag` is a leave: what has
+        happened stands behind `su`. `todak tahu` is a phrase that people write.
         """
-        if before is None:
-            return None
-        if before.kind is TokenKind.NUMBER:
+        led_by = self._meanings(before.text) if before is not None else _NOTHING
+        leads = self._meanings(after.text) if after is not None else _NOTHING
+        meant: tuple[str, str] | None = None
+        if _LEFT in leads:
+            meant = _DONE
+        elif after is not None and self._is_month(after):
+            meant = _MONTH
+        elif not led_by.isdisjoint((_DONE, _LEFT, _MOVED)):
+            meant = _LEFT
+        word = next((word for word in near if meant in self._meanings(word)), None)
+        if word is not None:
+            return word
+        if before is not None and before.kind is TokenKind.NUMBER:
             units = [word for word in near if "units" in self._words[word].domains]
             is_one = len({self._words[word].meanings for word in units}) == 1
             return units[0] if is_one else None
-        led_by = self._words.get(before.text)
-        if led_by is None or _DONE not in led_by.meanings:
+        return self._paired(near, before, after)
+
+    def _is_month(self, token: Token) -> bool:
+        return token.kind is TokenKind.NUMBER or token.text in _WHICH_MONTH
+
+    def _paired(
+        self, near: Mapping[str, int], before: Token | None, after: Token | None
+    ) -> str | None:
+        """Choose the word that makes a phrase with its neighbour, where no other is as near."""
+        paired = [
+            word
+            for word in near
+            if (before is not None and (before.text, word) in self._pairs)
+            or (after is not None and (word, after.text) in self._pairs)
+        ]
+        if not paired or not frozenset.intersection(*map(self._meanings, paired)):
             return None
-        return next((word for word in near if _LEFT in self._words[word].meanings), None)
+        word = min(paired, key=lambda word: (near[word], word))
+        rivals = [
+            other
+            for other, distance in near.items()
+            if distance <= near[word]
+            and other not in paired
+            and self._words[other].domains - _OFFICERS - _SAYS_LITTLE
+        ]
+        return word if not rivals else None
+
+    def _meanings(self, word: str) -> frozenset[tuple[str, str]]:
+        known = self._words.get(word)
+        return known.meanings if known is not None else _NOTHING
 
     def _is_led(self, word: str, token: Token, before: Token | None) -> bool:
         """Tell a month that stands in a month's place, or that is too long to be anything else."""

@@ -52,6 +52,8 @@ _TOKEN = re.compile(
     r"|(?P<nothing>(?<=[#;*])[ ]?-(?=[ ]?(?:[#;*]|$)))",
 )
 _LOOKS_LIKE_DIGIT = str.maketrans("oli", "011")
+_MEN = re.compile(r"(\d{1,3})l(?![^\W_])")
+_WOMEN = re.compile(r"(?<![^\W_])\d{1,3}p(?![^\W_])")
 _HARD = frozenset('#*,;:/!\n\r.()"?|=+&')
 _FIELD = frozenset("#*;\n\r")
 
@@ -71,7 +73,12 @@ def tokenise(text: str) -> list[Token]:
         word = match.group()
         start, stop = match.span()
         if kind is TokenKind.NUMBER:
-            word = word.translate(_LOOKS_LIKE_DIGIT)
+            if word[-1] == "l" and _MEN.fullmatch(word) and _WOMEN.search(text):
+                # `2L 1P`: men and women, not 21.
+                tokens.append(Token(kind, word[:-1], start, stop - 1, text[end:start]))
+                kind, word, start, end = TokenKind.WORD, "l", stop - 1, stop - 1
+            else:
+                word = word.translate(_LOOKS_LIKE_DIGIT)
         elif kind is TokenKind.WORD and "'" in word:
             word = word.replace("'", "")
         elif kind is TokenKind.DECIMAL:

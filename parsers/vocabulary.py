@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from rapidfuzz.distance import DamerauLevenshtein
@@ -11,7 +12,7 @@ from rapidfuzz.process import extract
 from parsers.cleaning import clean
 from parsers.datafiles import DataError, Source
 from parsers.segments import is_plain_gsm7
-from parsers.spelling import Known, Spelling
+from parsers.spelling import ASKED_ABOUT, Known, Spelling
 from parsers.tokens import TokenKind, is_new_line, tokenise
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ _ONE_EDIT_FROM = 4
 _TWO_EDITS_FROM = 8
 NOT_SHOWN: Senses = {}
 _MOST_REMEMBERED = 4096
+_PEOPLE_ASKED_ABOUT = ("foreigner", "recruiter")
 _NAMED = ("nama", "namanya", "bernama", "sdr", "sdri", "saudara")
 
 
@@ -61,6 +63,8 @@ class Vocabulary:
     _spellings: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     _words: set[str] = field(default_factory=set)
     """Each single word, also one that stands in phrases only."""
+    _pairs: set[tuple[str, str]] = field(default_factory=set)
+    """Words that stand side by side in a phrase."""
     _spelling: Spelling | None = None
     _remembered: dict[tuple[str, str, bool], tuple[str, ...]] = field(default_factory=dict)
     _buckets: dict[tuple[str, int], list[str]] = field(default_factory=dict)
@@ -80,6 +84,8 @@ class Vocabulary:
             senses[domain] = (*have, value)
         for token in tokens:
             self._words.add(token.text)
+        if domain not in ASKED_ABOUT and value not in _PEOPLE_ASKED_ABOUT:
+            self._pairs.update((one.text, other.text) for one, other in pairwise(tokens))
         self._spelling = None
         self._remembered.clear()
         spelling = " ".join(token.text for token in tokens)
@@ -97,7 +103,8 @@ class Vocabulary:
         """Mend slips of the thumb in small words."""
         words = self._words
         for token in tokens:
-            if token.text not in words and token.kind is TokenKind.WORD:
+            is_broken = len(token.text) == 1 and token.gap == " "
+            if (is_broken or token.text not in words) and token.kind is TokenKind.WORD:
                 return self._spelt().mended(tokens)
         return tokens
 
@@ -119,7 +126,8 @@ class Vocabulary:
             for spelling, values in self._spellings.get("marks", {}).items()
             if "title" in values
         }
-        return Spelling(known, frozenset({*titles, *self.spellings("places"), *_NAMED}))
+        names_follow = frozenset({*titles, *self.spellings("places"), *_NAMED})
+        return Spelling(known, frozenset(self._pairs), names_follow)
 
     def spellings(self, domain: str) -> tuple[str, ...]:
         """List the words and phrases of a domain."""

@@ -23,7 +23,7 @@ from models.people import Phone, PhoneKind
 from models.report import Report
 from models.states import Lane, ReportState
 from parsers.answering import agrees, read_answer, read_correction
-from parsers.reading import Item, Outcome, Reading, read, read_under
+from parsers.reading import Item, Outcome, Reading, has_misspelt, read, read_under
 
 #: The same text is the same report for so long, and a question stays open.
 _A_DAY = timedelta(hours=24)
@@ -33,6 +33,7 @@ _MOST_OPEN_QUESTIONS = 10
 #: What became of a text that named no code; its sender may still name it.
 _WITHOUT_CODE = ("chat", "question")
 _ENOUGH_FIELDS = 2
+_FEW_WORDS = 4
 #: A text may overtake another on its way by so much.
 _OVERTAKES_WITHIN = timedelta(hours=6)
 #: A text with more words is no answer to a question, but talk.
@@ -352,24 +353,29 @@ class _Handling:
         ).first()
         if last is not None and last.outcome in _WITHOUT_CODE:
             whole = read_under(last.text, code, language, now=self.spoken_at)
-            if self._is_meant(whole):
+            if self._is_meant(whole, last.text):
                 reading = whole
                 last.outcome = "joined"
                 self.message.text_key = key_hash(whole)
         return self._same_again(reading.items) or self._keep(reading.items, ())
 
-    def _is_meant(self, whole: Reading) -> bool:
+    def _is_meant(self, whole: Reading, text: str) -> bool:
         """Tell whether a text was the report whose code came after it.
 
         Where the sender was asked for any code at all, one date in a talk about a meeting is not
-        enough to make it a report.
+        enough to make it a report; beside the code itself, misspelt, it is.
         """
         item = whole.items[0]
-        if len(whole.items) > 1 or item.outcome not in {Outcome.REPORT, Outcome.DRAFT}:
+        stored = {Outcome.REPORT, Outcome.DRAFT}
+        if any(one.code != item.code or one.outcome not in stored for one in whole.items):
             return False
+        code = item.code or ""
+        form = self.desk.language.forms[code]
         asked = limits.last_sent(self.session, self.sender.phone.id, clock.now() - limits.HOUR)
-        never_waits = self.desk.language.forms[item.code or ""].never_waits
-        needed = _ENOUGH_FIELDS if asked == "ERR_KODE" else int(not never_waits)
+        needed = int(not form.never_waits)
+        is_sure = has_misspelt(text, code) or (form.denies and len(text.split()) <= _FEW_WORDS)
+        if asked == "ERR_KODE":
+            needed = 1 if is_sure else _ENOUGH_FIELDS
         return len(item.fields.keys() - {"note"}) >= needed
 
     def _correction(self) -> Told | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from parsers.amounts import Amount, Role
 from parsers.items import Reason
+from parsers.kinds.place import inside_places
 from parsers.tokens import TokenKind
 from parsers.work import CODE
 
@@ -30,7 +31,11 @@ def read(work: Work, field: Field) -> None:
     people = [amount for amount in people if not _is_stray_zero(work, amount, people)]
     if not field.wanted:
         people = [amount for amount in people if _is_surely_people(work, amount)]
-    parts = [amount for amount in people if amount.unit in _PARTS]
+    units = {amount.unit for amount in people}
+    if units == {"adult", "child"}:  # `2 dewasa 2 anak` are four
+        parts = people
+    else:
+        parts = [amount for amount in people if amount.unit in _PARTS]
     totals = [amount for amount in people if amount not in parts]
     best = max((amount.sure for amount in totals), default=-1)
     if best < 1 and parts:
@@ -83,7 +88,7 @@ def _settle(work: Work, field: Field, value: int, amount: Amount) -> None:
         work.report_problem(field.name, work.given(amount.index), Reason.OUT_OF_RANGE)
         return
     work.fields[field.name] = value
-    if work.pieces[amount.first].has("approximate"):
+    if work.pieces[amount.first].has("approximate") or amount.is_rough:
         work.flags.add("approximate")
 
 
@@ -92,11 +97,10 @@ def _is_surely_people(work: Work, amount: Amount) -> bool:
     if amount.unit or amount.sure > 1:
         return True
     piece, after = work.pieces[amount.index], work.after(amount.last)
-    if after is not None and (after.has("countries") or "foreigner" in after.marks):
-        return True
     before = work.before(amount.first)
-    if before is not None and (before.has("countries") or "foreigner" in before.marks):
-        return True
+    neighbours = (after if after is not None and not after.begins_field else None, before)
+    if any(one and (one.has("countries") or "foreigner" in one.marks) for one in neighbours):
+        return amount.first - 1 not in inside_places(work)  # `rumah rrt 3` is an RT
     begins = piece.begins_field or work.pieces[max(amount.first - 1, 0)].became == CODE
     return begins and (after is None or after.begins_field)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rapidfuzz.distance import DamerauLevenshtein
+
 from parsers.amounts import Role, counts_persons
 from parsers.items import Reason
 from parsers.kinds.place import inside_places
@@ -69,11 +71,11 @@ def _needs_foreigner(field: Field) -> bool:
 
 def _found(work: Work, field: Field) -> list[tuple[int, tuple[str, ...]]]:
     """Find what names a nationality: names first, then codes, then misspelt names."""
-    found = _named(work, only_outside=_needs_foreigner(field))
+    found = _named(work)
     if found and (all(OWN in values for _, values in found) or _counts_more(work, found)):
         # `2 org aus 1 org belanda`: a code with a count of its own is a nationality, too.
         long = [one for one in _by_code(work) if len(work.pieces[one[0]].text) > 2]  # noqa: PLR2004
-        found = sorted([*found, *long])
+        found = sorted({*found, *long, *_misspelt_beside_counts(work, found)})
     elif found:
         # So is `aus dan belanda`; any other code beside a name is a word like any other.
         found = sorted({*found, *_joined_codes(work, found)})
@@ -83,7 +85,10 @@ def _found(work: Work, field: Field) -> list[tuple[int, tuple[str, ...]]]:
         return _repaired(work, field)
     codes = _by_code(work)
     long_codes = [one for one in codes if len(work.pieces[one[0]].text) > 2]  # noqa: PLR2004
-    return long_codes or _repaired(work, field) or codes
+    found = long_codes or _repaired(work, field)
+    if found or work.is_settled(field.name):
+        return found
+    return codes or _all_named(work)
 
 
 def _read_beside_foreigner(work: Work, field: Field) -> None:
@@ -134,12 +139,14 @@ def _is_said_of_people(work: Work, index: int) -> bool:
 def _counts_strangers(piece: Piece) -> bool:
     """Tell a word for people in general from one for our own (`pmi`, `warga`)."""
     own = piece.has("code") or piece.text in _OWN_PEOPLE
-    # A word of three letters that nobody knows is a misspelt `org` more often than not.
-    return not own and (counts_persons(piece) or _is_short_strange(piece))
+    return not own and (counts_persons(piece) or _is_misspelt_person(piece))
 
 
-def _is_short_strange(piece: Piece) -> bool:
-    return piece.is_unknown_word and len(piece.text) <= 3  # noqa: PLR2004
+def _is_misspelt_person(piece: Piece) -> bool:
+    """See `ogr` and `ule`, too short for other repairs."""
+    return piece.is_unknown_word and any(
+        DamerauLevenshtein.distance(piece.text, word) <= 1 for word in ("org", "bule")
+    )
 
 
 def name_unknown_word(work: Work, field: Field) -> None:
@@ -154,24 +161,50 @@ def name_unknown_word(work: Work, field: Field) -> None:
             return
 
 
-def _named(work: Work, *, only_outside: bool) -> list[tuple[int, tuple[str, ...]]]:
+def _named(work: Work) -> list[tuple[int, tuple[str, ...]]]:
+    """Find the names of countries outside of places: `rmh bpk Israel` names a host."""
+    found = _all_named(work)
+    if not found:
+        return []
+    in_place = inside_places(work)
+    return [one for one in found if one[0] not in in_place or _follows_people(work, one[0])]
+
+
+def _all_named(work: Work) -> list[tuple[int, tuple[str, ...]]]:
     if "countries" not in work.domains:
         return []
-    found = [
+    return [
         (index, piece.senses["countries"])
         for index, piece in work.free()
         if piece.has("countries")
         and not _is_denied(work, index)
         and not _is_street_number(work, index)
     ]
-    in_place = inside_places(work)
-    outside = [one for one in found if one[0] not in in_place or _follows_people(work, one[0])]
-    return outside or ([] if only_outside else found)
 
 
 def _counts_more(work: Work, found: Sequence[tuple[int, tuple[str, ...]]]) -> bool:
     """Tell whether more people are counted than there are nationalities named."""
     return sum(1 for amount in work.amounts if _may_be_share(amount)) > len(found)
+
+
+def _misspelt_beside_counts(
+    work: Work, found: Sequence[tuple[int, tuple[str, ...]]]
+) -> list[tuple[int, tuple[str, ...]]]:
+    """Find a misspelt country with a count of its own: `2 jepang 3 tagwan`."""
+    if not work.has_strange_words:
+        return []
+    named = {index for index, _ in found}
+    misspelt: list[tuple[int, tuple[str, ...]]] = []
+    for amount in work.amounts:
+        beside = {amount.first - 1, amount.last + 1}
+        if not _may_be_share(amount) or not named.isdisjoint(beside):
+            continue
+        for index in sorted(beside & set(range(len(work.pieces)))):
+            piece = work.pieces[index]
+            values = work.near(piece.text, "countries") if piece.is_unknown_word else ()
+            if len(values) == 1:
+                misspelt.append((index, values))
+    return misspelt
 
 
 def _joined_codes(
@@ -329,7 +362,7 @@ def _is_denied(work: Work, index: int) -> bool:
         return False
     if "goal" in before.marks:
         return not before.has("labels", "purpose")
-    return before.text in ("bukan", "bkn") or "via" in before.marks
+    return before.text in ("bukan", "bkn") or "via" in before.marks or "at" in before.marks
 
 
 def _is_free_word(piece: Piece) -> bool:

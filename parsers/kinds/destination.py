@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from parsers.amounts import counts_persons
 from parsers.items import Reason
 from parsers.tokens import TokenKind
+from parsers.work import CODE
 
 if TYPE_CHECKING:
     from parsers.form import Field
@@ -15,6 +17,9 @@ HARBOUR = "Kupang"
 """Everybody passes through it, so it is the goal only when nothing farther is named."""
 
 _NEAR_CODE = 4
+_ONE_OR_OTHER = frozenset(["atau", "atw"])
+_THEN = frozenset(["lalu", "terus", "trus", "trs", "kemudian", "lanjut"])
+"""Words before the next stop of a journey."""
 
 
 def read(work: Work, field: Field) -> None:
@@ -24,7 +29,8 @@ def read(work: Work, field: Field) -> None:
         bare = []
     for candidates in (goals[::-1], bare):
         farther = [one for one in candidates if one[1] != HARBOUR]
-        if candidates is bare and _are_alternatives(work, farther):
+        if _are_alternatives(work, sorted(farther)):
+            farther = sorted(farther)
             (first, one), (second, other) = farther[:2]
             given = work.given(first, second)
             work.report_problem(field.name, given, Reason.AMBIGUOUS, (one, other))
@@ -60,7 +66,8 @@ def _are_alternatives(work: Work, named: list[tuple[int, str]]) -> bool:
     (first, _), (second, _) = named[:2]
     between = work.pieces[first + 1 : second]
     joint = work.pieces[second].gap.strip()
-    return (not between and joint == "/") or [one.text for one in between] in (["atau"], ["atw"])
+    is_or = len(between) == 1 and between[0].text in _ONE_OR_OTHER
+    return (not between and joint == "/") or is_or
 
 
 def _named(work: Work) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
@@ -69,6 +76,11 @@ def _named(work: Work) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
     if "destinations" not in work.domains:
         return goals, bare
     for index, piece in work.free():
+        if piece.is_unknown_word and goals and _is_goal(work, index):
+            # `ke Jakarta trus ke malaysis`: the last goal counts, misspelt or not.
+            near = work.near(piece.text, "destinations", is_field=True)
+            goals += [(index, near[0])] if len(near) == 1 else []
+            continue
         if not piece.has("destinations") or piece.has("transport"):
             continue
         if _is_goal(work, index):
@@ -80,7 +92,12 @@ def _named(work: Work) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
 
 def _is_goal(work: Work, index: int) -> bool:
     before = work.before(index)
-    return before is not None and ("goal" in before.marks or before.has("labels", "destination"))
+    if before is None:
+        return False
+    if before.text in _ONE_OR_OTHER and index > 1:
+        return _is_goal(work, index - 2)  # `ke batam atau malaysia`
+    is_led = "goal" in before.marks or before.has("labels", "destination")
+    return is_led or (before.text in _THEN and not work.pieces[index].is_after_border)
 
 
 def _is_way(work: Work, index: int) -> bool:
@@ -96,7 +113,11 @@ def _is_way(work: Work, index: int) -> bool:
 def _by_code(work: Work, field: Field) -> bool:
     iso = work.language.words.iso
     for index, piece in work.free():
-        is_placed = _is_goal(work, index) or index <= _NEAR_CODE or piece.begins_field
+        before = work.before(index)
+        is_next = before is not None and (
+            before.became == CODE or before.is_number or counts_persons(before)
+        )
+        is_placed = _is_goal(work, index) or is_next or piece.begins_field
         if piece.text in iso and piece.is_unknown_word and is_placed and not _is_way(work, index):
             name = work.language.country_name(iso[piece.text])
             _settle(work, field, index, name)

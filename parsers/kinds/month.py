@@ -21,16 +21,8 @@ def read(work: Work, field: Field) -> None:
     """Take the month named; none named is this month, in its first days the one before."""
     this = work.today.month
     before = _before(this)
-    for index, piece in enumerate(work.pieces):
-        if piece.has("months"):
-            work.fields[field.name] = int(piece.value("months"))
-            _take(work, field, index)
-            return
-        for mark, month in (("this_month", this), ("last_month", before)):
-            if mark in piece.marks:
-                work.fields[field.name] = month
-                work.take(field.name, index)
-                return
+    if _by_name(work, field, this=this, before=before):
+        return
     for index, piece in work.free():
         after = work.after(index)
         if "month" in piece.marks and after is not None and after.is_unknown_word:
@@ -47,6 +39,25 @@ def read(work: Work, field: Field) -> None:
                 work.fields[field.name] = amount.value
             return
     work.fields[field.name] = before if work.today.day <= _STILL_LAST_MONTH else this
+
+
+def _by_name(work: Work, field: Field, *, this: int, before: int) -> bool:
+    """Take a month by its name, or as this one or the last; two months are asked about."""
+    named = [index for index, piece in enumerate(work.pieces) if piece.has("months")]
+    if len({work.pieces[index].value("months") for index in named}) > 1:
+        work.report_problem(field.name, work.given(named[0], named[-1]), Reason.AMBIGUOUS)
+        return True
+    if named:
+        work.fields[field.name] = int(work.pieces[named[0]].value("months"))
+        _take(work, field, named[0])
+        return True
+    for index, piece in enumerate(work.pieces):
+        for mark, month in (("this_month", this), ("last_month", before)):
+            if mark in piece.marks:
+                work.fields[field.name] = month
+                work.take(field.name, index)
+                return True
+    return False
 
 
 def _take(work: Work, field: Field, index: int) -> None:

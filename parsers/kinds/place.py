@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from parsers.kinds.ref import LABELS
 from parsers.tokens import TokenKind
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ _LONGEST = 16
 _LEADING_AT = re.compile(r"^di ")
 _NO_MATTER = frozenset(["ordinary", "destinations"])
 _ENDS = frozenset(["goal", "from", "done", "by", "via", "stop", "not", "absent"])
+_ROADS = frozenset(["jalan", "jln", "jl"])
 _STRUCTURE = ("country", "purpose")
 """A field without a place word is a place only when these kinds have been read before it."""
 
@@ -78,8 +80,8 @@ def _ends(piece: Piece, before: Piece) -> bool:
     if piece.is_after_border and not _joins(piece, before):
         return True
     senses = piece.senses
-    if not senses:
-        return piece.kind is TokenKind.MASK
+    if not senses or (before.text in _ROADS and "goal" in piece.marks):
+        return piece.kind is TokenKind.MASK  # `jalan ke kolbano` goes on
     is_polite = "courtesy" in senses and "title" not in piece.marks and "filler" not in senses
     if is_polite or "days" in senses or "unknown" in senses:
         return True
@@ -124,12 +126,14 @@ def _stays(work: Work, index: int) -> bool:
 def _after_place_word(work: Work) -> tuple[int, int] | None:
     """Prefer a place that `di` leads to; a purpose word may be one too (`pantai Kolbano`)."""
     best: tuple[int, int, int] | None = None
-    if "places" not in work.domains and "at" not in work.marks:
+    is_named = "at" in work.marks or not work.domains.isdisjoint(("places", "place_numbers"))
+    if not is_named:
         return None
     purpose = work.name_of("purpose")
     for index, piece in enumerate(work.pieces):
         is_at = "at" in piece.marks
-        if not (is_at or piece.has("places")) or piece.became not in (None, purpose):
+        is_place = piece.has("places") or _is_numbered(work, index)
+        if not (is_at or is_place) or piece.became not in (None, purpose):
             continue
         if is_at and index and "at" in work.pieces[index - 1].marks:
             continue  # `di di di` is one lead, looked at from its first word
@@ -154,6 +158,19 @@ def _after_place_word(work: Work) -> tuple[int, int] | None:
         if best is None or rank > best[0]:
             best = (rank, first, last)
     return None if best is None else best[1:]
+
+
+def _is_numbered(work: Work, index: int) -> bool:
+    """See `km 12`: a number makes a place of it."""
+    after = work.after(index)
+    return (
+        work.pieces[index].has("place_numbers")
+        and work.pieces[index].text not in LABELS
+        and after is not None
+        and after.is_number
+        and not after.is_after_border
+        and not work.pieces[index - 1].is_number
+    )
 
 
 def _rank(piece: Piece) -> int:

@@ -59,8 +59,13 @@ def _rank(work: Work, index: int, piece: Piece) -> int:
     if before is not None and before.has("labels", "purpose"):
         return 0
     is_place_too = piece.has("places") or (
-        before is not None and ("at" in before.marks or before.has("places"))
+        before is not None
+        and not piece.is_after_border
+        and ("at" in before.marks or before.has("places"))
     )
+    if not is_place_too and before is not None and not piece.is_after_border:
+        earlier = work.before(index - 1)  # `di kali toko`
+        is_place_too = earlier is not None and "at" in earlier.marks
     return 2 if is_place_too or bool(piece.marks) else 1
 
 
@@ -77,6 +82,8 @@ def _repair(work: Work, field: Field) -> None:
         if piece.kind is not TokenKind.WORD or not piece.is_unknown_word or index in in_place:
             continue
         values = work.near(piece.text, "purposes")
+        if "purposes" in work.domains and not work.language.words.is_near(piece.text, "purposes"):
+            continue  # too far off to be surer than the word that may be a place
         if len(values) == 1:
             work.fields[field.name] = values[0]
         elif values:

@@ -22,6 +22,7 @@ does while it runs, `GET /_requests` lists what it has seen. The behaviours:
 import argparse
 import json
 import re
+import signal
 import socket
 import sys
 import threading
@@ -454,6 +455,8 @@ def main() -> None:
         options.port, api_key=options.api_key, delivery=delivery, on_request=_print
     )
     server.behave(options.behaviour)
+    # A shell that starts it in the background hands down a Ctrl-C that is ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     server.start()
     with suppress(KeyboardInterrupt):
         threading.Event().wait()
