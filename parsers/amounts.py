@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from rapidfuzz.distance import DamerauLevenshtein
 
 from parsers.numbers import is_well_formed
+from parsers.pieces import CODE
 from parsers.tokens import TokenKind, is_minus
-from parsers.work import CODE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -62,6 +62,7 @@ _SHORT_UNIT = 3
 _LONGEST_PLATE_TAIL = 3
 _MOST_PEOPLE = 200
 # Before these a people unit wins: "di rumah 2 org" counts people, "RT 3 warga" does not.
+_NUMBERED_PLACES = ("dusun", "rumah", "kamar", "lorong")
 _LOOSE_PLACES = frozenset(["rumah", "rmh", "rumh", "desa", "ds", "jalan", "jln", "jl"])
 _RECOGNISED = [
     "countries",
@@ -211,7 +212,7 @@ def _by_shape(spot: _Spot) -> Amount | None:
     if before is not None and (
         _is_doubling(piece, before, spot.iso)
         or _is_plate(spot, before)
-        or _is_minutes(spot)
+        or (piece.gap == ":" and _is_minutes(spot))
         or (before.is_unknown_word and not piece.gap and before.text not in spot.iso)
     ):
         return spot.amount(Role.OTHER)
@@ -232,7 +233,7 @@ def _by_slashes(spot: _Spot) -> Amount:
 def _is_minutes(spot: _Spot) -> bool:
     """See `jam 14:30`."""
     hour = spot.at_distance(-2)
-    return spot.piece.gap == ":" and hour is not None and "clock" in hour.marks
+    return hour is not None and "clock" in hour.marks
 
 
 def _is_two_counts(spot: _Spot) -> bool:
@@ -285,8 +286,11 @@ def _by_word_before(spot: _Spot) -> Amount | None:
 def _in_place(spot: _Spot) -> Amount | None:
     """Give a number right after a place word to the place, unless it clearly counts people."""
     before, after = spot.before, spot.after
-    if before is None or not before.has("place_numbers") or spot.piece.gap.strip(" ."):
+    if before is None or spot.piece.gap.strip(" ."):
         return None
+    if not before.has("place_numbers"):
+        is_misspelt = before.is_unknown_word and _is_misspelt_place(before.text)
+        return spot.amount(Role.PLACE) if is_misspelt and not _unit(after) else None
     if after is not None and after.has("months"):
         return None
     counts = after is not None and (
@@ -297,6 +301,13 @@ def _in_place(spot: _Spot) -> Amount | None:
     return spot.amount(Role.PLACE)
 
 
+def _is_misspelt_place(typed: str) -> bool:
+    """See `dusu 5`: too near to other words to be mended, but behind it stands its number."""
+    return any(
+        DamerauLevenshtein.distance(typed, word, score_cutoff=1) <= 1 for word in _NUMBERED_PLACES
+    )
+
+
 def _by_word_after(spot: _Spot) -> Amount | None:
     after = spot.after
     if after is None or after.begins_field:
@@ -305,17 +316,24 @@ def _by_word_after(spot: _Spot) -> Amount | None:
         return spot.amount(Role.PLACE)
     if after.has("months") and spot.value is not None:
         return spot.amount(Role.DATE, last=_rest_of_date(spot))
-    if after.has("units", "money") or after.has("units", "measure"):
+    return _by_unit(spot, after)
+
+
+def _by_unit(spot: _Spot, after: Piece) -> Amount | None:
+    units = after.senses.get("units")
+    if units is None:
+        return None
+    if "money" in units or "measure" in units:
         return spot.amount(Role.OTHER, last=1)
-    if after.has("units", "group") and _is_group(spot, after):
+    if "group" in units and _is_group(spot, after):
         return spot.amount(Role.GROUP, last=1)
-    return _stay(spot, after)
+    return _stay(spot, units)
 
 
-def _stay(spot: _Spot, after: Piece) -> Amount | None:
+def _stay(spot: _Spot, units: tuple[str, ...]) -> Amount | None:
     """Read `3 malam`, `2 mgg`, `sdh 5 hari`; a year without a label is an age."""
     before = spot.before
-    stay = next((unit for unit in _STAYS if after.has("units", unit)), None)
+    stay = next((unit for unit in _STAYS if unit in units), None)
     if stay is None:
         return None
     if stay == "year" and not (before is not None and before.has("labels", "days")):
@@ -334,9 +352,12 @@ def _is_group(spot: _Spot, word: Piece) -> bool:
     """
     if not (word.has("purposes") or word.has("transport")):
         return True
-    if spot.value == 1 and word.has("purposes"):
-        return True  # `1 keluarga` is not one person
-    others = (i for i in range(len(spot.pieces) - 1) if not spot.at <= i <= spot.last)
+    others = [i for i in range(len(spot.pieces) - 1) if not spot.at <= i <= spot.last]
+    if spot.value == 1 and any(
+        piece is not word and piece.has("purposes") and not piece.has("places")
+        for piece in spot.pieces
+    ):
+        return True  # `1 keluarga wisata` is not one person
     return any(
         (spot.pieces[i].is_number or spot.pieces[i].has("numbers"))
         and counts_persons(spot.pieces[i + 1])
@@ -379,7 +400,7 @@ def _people(spot: _Spot) -> Amount:
         return spot.amount(Role.OTHER)
     about = before is not None and before.has("approximate")
     first = spot.at - 1 if about else spot.at
-    is_rough = any(sign in piece.gap for sign in _ROUGHLY)
+    is_rough = len(piece.gap) > 1 and any(sign in piece.gap for sign in _ROUGHLY)
     minus = is_minus(piece.gap) and piece.is_number
     value = spot.value
     is_bound = before is not None and "bound" in before.marks

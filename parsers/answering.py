@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from parsers.amounts import number_of
 from parsers.cleaning import cleaned, storable
 from parsers.filling import has_minor, is_trivial, make_work, read_fields, settle_unknown
 from parsers.items import Problem, Reason
 from parsers.kinds.registry import KINDS
 from parsers.masking import mask_documents
-from parsers.pieces import cut
+from parsers.pieces import COURTESY, NOTE, cut
 from parsers.reading import LONGEST
 from parsers.tokens import TokenKind, tokenise
-from parsers.work import COURTESY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from parsers.cleaning import Cleaned
     from parsers.form import Field, Form
     from parsers.language import Language
     from parsers.pieces import Piece
     from parsers.work import Work
+
+_SMALL_WORDS = frozenset(["ordinary", "labels"])
+_GONE = frozenset(["done", "moved", "left", "depart", "urgent"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,25 @@ class Answer:
     problems: tuple[Problem, ...]
     flags: tuple[str, ...] = ()
     """What the answer adds to the report's flags."""
+    begun: bool = False
+    """It says that the departure has happened."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    """A text that may answer: read as often as there are ways to read it, each time anew."""
+
+    text: str
+    cleaned: Cleaned
+    pieces: list[Piece]
+    was_masked: bool
+
+    def begin(self, form: Form, language: Language, now: datetime) -> Work:
+        fresh = [replace(piece) for piece in self.pieces]
+        work = make_work(self.text, self.cleaned, fresh, language, form, now)
+        if self.was_masked:
+            work.flags.add("masked_document")
+        return work
 
 
 def read_answer(
@@ -54,30 +77,80 @@ def read_answer(
 ) -> Answer | None:
     """Read a text that only answers; None if anything else is in it."""
     form = language.forms.get(question.code)
-    if form is None:
+    asked = _asked(form, question) if form is not None else []
+    if form is None or not asked:
         return None
-    asked = _asked(form, question)
-    covered, was_masked = mask_documents(storable(text))
-    if not asked or len(covered) > LONGEST:
+    reply = _reply(text, language)
+    if reply is None or _has_own_code(reply.pieces, asked, language):
         return None
-    plain = cleaned(covered)
-    pieces = cut(plain.text, language.words)
-    if not pieces or _has_own_code(pieces, asked, language):
-        return None
-    work = make_work(covered, plain, pieces, language, form, now)
-    if was_masked:
-        work.flags.add("masked_document")
+    work = reply.begin(form, language, now)
     if not _choose_option(work, question) and not _says_not_known(work, asked, question):
-        read_fields(work, asked)
-        answer = KINDS[asked[0].kind].answer
-        says_something = any(not is_trivial(piece) for _, piece in work.free())
-        if answer is not None and says_something:
-            answer(work, asked[0])
-    if work.shares or any(not is_trivial(piece) for _, piece in work.free()):
+        work = _read_pieces(work, reply.begin(form, language, now), asked, question)
+    if work.shares or _is_unread(work):
         return None
     if work.is_own_citizen:
         _refuse_own_country(work)
     return _answer(form, question, work)
+
+
+def _reply(text: str, language: Language) -> _Reply | None:
+    covered, was_masked = mask_documents(storable(text))
+    if len(covered) > LONGEST:
+        return None
+    plain = cleaned(covered)
+    pieces = cut(plain.text, language.words)
+    if not pieces:
+        return None
+    if pieces[0].gap.strip() == "-":
+        pieces[0].gap = " -"  # `-2` is a minus where a field begins
+    return _Reply(covered, plain, pieces, was_masked)
+
+
+def _read_pieces(work: Work, longer: Work, asked: list[Field], question: Question) -> Work:
+    """Read what was asked, else the whole as the words of the first field, else more than asked."""
+    read_fields(work, asked)
+    _take_begun(work, asked)
+    answer = KINDS[asked[0].kind].answer
+    if answer is not None and _is_unread(work):
+        answer(work, asked[0])
+    if _is_unread(work) and _says_more(longer, asked, question):
+        return longer
+    return work
+
+
+def _is_unread(work: Work) -> bool:
+    return any(not is_trivial(piece) for _, piece in work.free())
+
+
+def _says_more(work: Work, asked: list[Field], question: Question) -> bool:
+    """Read an answer that says again what is known, or adds to it: `9 org iran` for the count.
+
+    What is known already must stand in it as it was: else it is no answer.
+    """
+    names = {one.name for one in asked}
+    others = [replace(one, wanted=False) for one in work.form.fields if one.name not in names]
+    read_fields(work, [*asked, *others])
+    left = (piece for _, piece in work.free() if not is_trivial(piece))
+    if work.shares or work.problems or work.is_own_citizen:
+        return False
+    if not all(piece.senses and piece.senses.keys() <= _SMALL_WORDS for piece in left):
+        return False
+    for index, _ in work.free():
+        work.take(NOTE, index)  # `tinggal` before the days
+    known = {name: question.fields.get(name, value) for name, value in work.fields.items()}
+    settled = names & (work.fields.keys() | work.unknown)
+    return bool(settled) and known == work.fields
+
+
+def _take_begun(work: Work, asked: list[Field]) -> None:
+    """Take `sudah berangkat` for an answer to when: the day is not known, and it is urgent."""
+    day = next((one for one in asked if one.kind == "day"), None)
+    if day is None or not work.begun or work.is_settled(day.name):
+        return
+    settle_unknown(work, day)
+    for index, piece in work.free():
+        if not _GONE.isdisjoint(piece.marks):
+            work.take(day.name, index)
 
 
 def read_correction(
@@ -128,8 +201,10 @@ def choice(text: str, count: int) -> int | None:
 def _asked(form: Form, question: Question) -> list[Field]:
     """List the fields in the order they are asked for: problems first, then what is missing."""
     names = [*(problem.field for problem in question.problems), *question.missing]
+    if names and not any(name in question.fields for name in form.enough):
+        names += form.enough  # one of them alone answers all
     fields = (form.field(name) for name in dict.fromkeys(names))
-    return [one for one in fields if one is not None]
+    return [replace(one, wanted=True) for one in fields if one is not None]
 
 
 def _has_own_code(pieces: list[Piece], asked: list[Field], language: Language) -> bool:
@@ -151,12 +226,10 @@ def _choose_option(work: Work, question: Question) -> bool:
     if problem is None:
         return False
     said = [i for i, piece in work.free() if not piece.has("courtesy")]
-    if len(said) != 1 or work.pieces[said[0]].kind is not TokenKind.NUMBER:
+    if len(said) != 1 or "-" in work.pieces[said[0]].gap:
         return False
-    if "-" in work.pieces[said[0]].gap:
-        return False
-    number = choice(work.pieces[said[0]].text, len(problem.options))
-    if number is None:
+    number = number_of(work.pieces[said[0]])
+    if number is None or not 1 <= number <= len(problem.options):
         return False
     work.fields[problem.field] = problem.options[number - 1]
     work.take(problem.field, said[0])
@@ -202,4 +275,4 @@ def _answer(form: Form, question: Question, work: Work) -> Answer | None:
     flags = set(work.flags)
     if form.urgent_if_minor and has_minor(work):
         flags.add("minor")
-    return Answer(dict(work.fields), missing, problems, tuple(sorted(flags)))
+    return Answer(dict(work.fields), missing, problems, tuple(sorted(flags)), work.begun)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 ODD_NUMBER = "\ue000"
 """Stands for a superscript, a fraction or a circled digit: a number nobody can be sure of."""
@@ -16,6 +17,7 @@ _STRAIGHT = {
     "\u2010": "-", "\u2011": "-", "\u2012": "-", "\u2013": "-", "\u2014": "-", "\u2015": "-",
     "\u2212": "-", "\u2022": "#", "\u00b7": "#", "\u25cf": "#",
 }  # fmt: skip
+_MOST_REMEMBERED = 4096
 _INVISIBLE_SPACERS = frozenset("\u3164\u115f\u1160\u2800")
 
 
@@ -70,6 +72,7 @@ def fold(text: str) -> str:
     return numbers_kept.casefold()
 
 
+@lru_cache(_MOST_REMEMBERED)
 def _matched(character: str) -> str:
     if character.isascii():
         return character.lower()

@@ -71,9 +71,12 @@ class Planner:
         self._denials = Denials(pieces, language, trial)
         self._ignored: frozenset[int] = frozenset()
 
-    def plan(self) -> Plan:
-        """Return the parts in their order; no part and no question means chat."""
-        if self._settle_denial():
+    def plan(self, *, heeds_denials: bool = True) -> Plan:
+        """Return the parts in their order; no part and no question means chat.
+
+        `heeds_denials`: a word for nothing beside a report raises a question.
+        """
+        if heeds_denials and self._settle_denial():
             return self._plan
         starts: list[tuple[str, int, int]] = []
         for lo, hi in self._lines():
@@ -143,7 +146,9 @@ class Planner:
         """Tell a misspelt code, or a misspelt longer word for one (`tik` for `tki`)."""
         piece = self._pieces[at]
         after = self._pieces[at + 1] if at + 1 < len(self._pieces) else None
-        is_set_apart = after is not None and after.begins_field
+        is_set_apart = after is not None and (
+            after.begins_field or ("goal" not in piece.marks and after.has("countries"))
+        )
         if is_near_code(piece, self._language, is_set_apart=is_set_apart):
             return True
         is_long = piece.is_unknown_word and len(piece.text) > _SHORTEST_ALIAS
@@ -432,7 +437,8 @@ class Planner:
         if not word.has("code") or word.text != word.value("code").lower():
             return False
         is_field = word.begins_field and (after is None or after.begins_field)
-        return is_field or (before is not None and "reporting" in before.marks)
+        counts = after is not None and after.is_number and word.gap.strip() in _NEW_SENTENCE
+        return is_field or counts or (before is not None and "reporting" in before.marks)
 
     def _is_thing(self, form: Form, index: int) -> bool:
         piece = self._pieces[index]

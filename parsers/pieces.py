@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from parsers.tokens import TokenKind, is_field_border, is_hard, is_new_line, tokenise
@@ -14,7 +15,14 @@ if TYPE_CHECKING:
     from parsers.vocabulary import Senses, Vocabulary
 
 
+CODE = "code"
+COURTESY = "courtesy"
+NOTE = "note"
+"""What a piece can become besides a field."""
+
 _PLAIN_GAPS = frozenset([" ", ""])
+_PLAIN = (False, False, False)
+_MOST_GAPS = 256
 
 
 @dataclass(slots=True)
@@ -59,13 +67,19 @@ def cut(text: str, vocabulary: Vocabulary) -> list[Piece]:
     return pieces_of(vocabulary.mended(tokenise(text)), vocabulary)
 
 
+@lru_cache(_MOST_GAPS)
+def _borders(gap: str) -> tuple[bool, bool, bool]:
+    return is_hard(gap), is_field_border(gap), is_new_line(gap)
+
+
 def pieces_of(tokens: Sequence[Token], vocabulary: Vocabulary) -> list[Piece]:
     """Join tokens to the longest phrases that the vocabulary knows."""
     pieces: list[Piece] = []
+    alone = vocabulary.alone
     at = 0
     while at < len(tokens):
         token = tokens[at]
-        length, senses = 1, vocabulary.alone(token.text)
+        length, senses = 1, alone(token.text)
         if senses is None:  # it may begin a phrase
             length, senses = vocabulary.longest(tokens, at)
         last = tokens[at + length - 1] if length > 1 else token
@@ -73,10 +87,7 @@ def pieces_of(tokens: Sequence[Token], vocabulary: Vocabulary) -> list[Piece]:
         kind, gap = token.kind, token.gap
         is_number = kind is not TokenKind.WORD and kind is not TokenKind.MASK
         marks = senses.get("marks", ())
-        if gap in _PLAIN_GAPS:
-            hard = field = line = False
-        else:
-            hard, field, line = is_hard(gap), is_field_border(gap), is_new_line(gap)
+        hard, field, line = _PLAIN if gap in _PLAIN_GAPS else _borders(gap)
         pieces.append(
             Piece(
                 kind, words, token.start, last.end, gap, senses, is_number, hard, field, line, marks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
@@ -16,15 +17,16 @@ from parsers.items import Item, Outcome, Problem, Reading, Reason
 from parsers.kinds import ref
 from parsers.masking import COVER, mask_documents
 from parsers.numbers import is_well_formed
-from parsers.pieces import Piece, cut
+from parsers.pieces import CODE, COURTESY, NOTE, Piece, cut
+from parsers.slips import is_near_month_word
 from parsers.tokens import TokenKind
-from parsers.work import CODE, COURTESY, NOTE, Work
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from parsers.form import Command, Form
     from parsers.language import Language
+    from parsers.work import Work
 
 __all__ = [
     "Item",
@@ -81,7 +83,13 @@ def read_under(text: str, code: str, language: Language, *, now: datetime) -> Re
     place = _misspelt(text, code)
     if place is None:
         return read(f"{code} {text}", language, now=now)
-    return read(f"{text[: place.start]}{code} {text[place.stop :]}", language, now=now)
+    whole = f"{text[: place.start]}{code} {text[place.stop :]}"
+    reading = read(whole, language, now=now)
+    if reading.items[0].outcome is not Outcome.QUESTION:
+        return reading
+    # `WNA 2 aus wisata, PMI nihil`, and the sender means the guests.
+    reading = _Pass(whole, language, now, "reporter", heeds_denials=False).reading
+    return Reading(tuple(one for one in reading.items if one.code == code), reading.cleaned)
 
 
 def has_misspelt(text: str, code: str) -> bool:
@@ -105,7 +113,7 @@ def _month_in(text: str, language: Language) -> str:
     pieces = cut(cleaned(storable(text)[:LONGEST]).text, language.words)
     said: list[str] = []
     for before, piece in zip([None, *pieces], pieces, strict=False):
-        leads = before is not None and "month" in before.marks
+        leads = before is not None and ("month" in before.marks or is_near_month_word(before.text))
         if piece.has("months") or not {"this_month", "last_month"}.isdisjoint(piece.marks):
             said.append(piece.text)
         elif leads and piece.is_number:
@@ -132,7 +140,15 @@ def _joint(match: re.Match[str]) -> str:
 class _Pass:
     """One pass over one text; `read` and `explain` tell different sides of it."""
 
-    def __init__(self, text: str, language: Language, now: datetime, sender: Sender) -> None:
+    def __init__(
+        self,
+        text: str,
+        language: Language,
+        now: datetime,
+        sender: Sender,
+        *,
+        heeds_denials: bool = True,
+    ) -> None:
         self._language, self._now = language, now
         covered, was_masked = mask_documents(storable(text))
         self._text = covered
@@ -146,12 +162,13 @@ class _Pass:
         self._head = head
         self._cleaned = cleaned(head)
         self.pieces = cut(self._cleaned.text, language.words)
+        self._may_deny = any(word in self._cleaned.text for word in _NOT_THIS)
         if len(self.pieces) > MOST_PIECES:
             self._keep_the_rest(self.pieces[MOST_PIECES].start)
         if COVER in self._head:
             self._take_documents()
         planner = Planner(self.pieces, language, self._try, officer=sender == "officer")
-        self._plan = planner.plan() if self.pieces else Plan()
+        self._plan = planner.plan(heeds_denials=heeds_denials) if self.pieces else Plan()
         if self._plan.is_quiet:
             self._flags.add("quiet")
         self.reading = Reading(tuple(self._items()), key_of(covered))
@@ -189,6 +206,8 @@ class _Pass:
 
     def _chat(self) -> Item:
         if not any(piece.text != "?" for piece in self.pieces):
+            if _is_only_pictures(self._text):
+                return self._whole(Outcome.CHAT, None, None)
             empty = not self._text.strip(" \t\r\n#*,;:/.-!?\"'")
             return self._whole(Outcome.CHAT, None, "ERR_KOSONG" if empty else "ERR_KODE")
         trivial = all(piece.has("courtesy") or piece.text == "?" for piece in self.pieces)
@@ -312,9 +331,10 @@ class _Pass:
             for piece in pieces:
                 if piece.became is None and _is_denial(piece, form):
                     piece.became = CODE
-        for index, piece in enumerate(pieces):
-            if piece.text in _NOT_THIS:
-                _leave_out_denied(pieces, index)
+        if self._may_deny:
+            for index, piece in enumerate(pieces):
+                if piece.text in _NOT_THIS:
+                    _leave_out_denied(pieces, index)
         return make_work(self._head, self._cleaned, pieces, self._language, form, self._now)
 
     def _try(self, form: Form, first: int, last: int, at: int) -> Work:
@@ -435,6 +455,12 @@ class _Pass:
             else:
                 rows.append((index, index, became))
         return [(self._between(first, last), became) for first, last, became in rows]
+
+
+def _is_only_pictures(text: str) -> bool:
+    """Tell a thumb or folded hands: the `ok` of a phone that has them."""
+    signs = [unicodedata.category(one) for one in text if not one.isspace()]
+    return "So" in signs and {*signs} <= {"So", "Sk", "Mn", "Cf"}
 
 
 def _leave_out_denied(pieces: list[Piece], first: int) -> None:

@@ -74,3 +74,10 @@ def is_near_month(piece: Piece, language: Language) -> bool:
         DamerauLevenshtein.distance(piece.text, month, score_cutoff=1) <= 1
         for month in language.words.spellings("months")
     )
+
+
+def is_near_month_word(text: str) -> bool:
+    """See `bn 10`: a word before a number that may be `bulan` or `bln`."""
+    return any(
+        DamerauLevenshtein.distance(text, word, score_cutoff=1) <= 1 for word in ("bulan", "bln")
+    )

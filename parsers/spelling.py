@@ -37,7 +37,6 @@ _DONE, _LEFT, _MOVED = ("marks", "done"), ("marks", "left"), ("marks", "moved")
 _MONTH = ("marks", "month")
 _WHICH_MONTH = frozenset(["ini", "lalu"])
 _NOTHING: frozenset[tuple[str, str]] = frozenset()
-_OFFICERS = frozenset(["officer_code"])
 _SAYS_LITTLE = frozenset(["ordinary", "places", "place_numbers"])
 _EVERYDAY = frozenset([("ordinary", "ordinary")])
 _BEFORE_A_MONTH = frozenset(["bulan", "bln", "tgl", "tanggal", "nihil", "nhl", "kosong"])
@@ -281,8 +280,9 @@ class Spelling:
             return word
         if before is not None and before.kind is TokenKind.NUMBER:
             units = [word for word in near if "units" in self._words[word].domains]
-            is_one = len({self._words[word].meanings for word in units}) == 1
-            return units[0] if is_one else None
+            if units:
+                is_one = len({self._words[word].meanings for word in units}) == 1
+                return units[0] if is_one else None
         return self._paired(near, before, after)
 
     def _is_month(self, token: Token) -> bool:
@@ -291,24 +291,21 @@ class Spelling:
     def _paired(
         self, near: Mapping[str, int], before: Token | None, after: Token | None
     ) -> str | None:
-        """Choose the word that makes a phrase with its neighbour, where no other is as near."""
+        """Choose the word that makes a phrase with its neighbour, where no other is nearer."""
         paired = [
             word
             for word in near
             if (before is not None and (before.text, word) in self._pairs)
             or (after is not None and (word, after.text) in self._pairs)
         ]
-        if not paired or not frozenset.intersection(*map(self._meanings, paired)):
+        if not paired:
+            return None
+        # A word that stands in phrases only has no other meaning (`belas` and `blas`).
+        meant = [self._meanings(word) for word in paired if self._words[word].domains]
+        if meant and not frozenset.intersection(*meant):
             return None
         word = min(paired, key=lambda word: (near[word], word))
-        rivals = [
-            other
-            for other, distance in near.items()
-            if distance <= near[word]
-            and other not in paired
-            and self._words[other].domains - _OFFICERS - _SAYS_LITTLE
-        ]
-        return word if not rivals else None
+        return word if near[word] == min(near.values()) else None
 
     def _meanings(self, word: str) -> frozenset[tuple[str, str]]:
         known = self._words.get(word)

@@ -33,6 +33,7 @@ _ONE_EDIT_FROM = 4
 _TWO_EDITS_FROM = 8
 NOT_SHOWN: Senses = {}
 _MOST_REMEMBERED = 4096
+_NO_PHRASES = ASKED_ABOUT - {"purposes"}
 _PEOPLE_ASKED_ABOUT = ("foreigner", "recruiter")
 _NAMED = ("nama", "namanya", "bernama", "sdr", "sdri", "saudara")
 
@@ -63,6 +64,8 @@ class Vocabulary:
     _spellings: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     _words: set[str] = field(default_factory=set)
     """Each single word, also one that stands in phrases only."""
+    _sure: set[str] = field(default_factory=set)
+    """Those of more than one letter: one alone may be half of a broken word."""
     _pairs: set[tuple[str, str]] = field(default_factory=set)
     """Words that stand side by side in a phrase."""
     _spelling: Spelling | None = None
@@ -84,7 +87,9 @@ class Vocabulary:
             senses[domain] = (*have, value)
         for token in tokens:
             self._words.add(token.text)
-        if domain not in ASKED_ABOUT and value not in _PEOPLE_ASKED_ABOUT:
+            if len(token.text) > 1:
+                self._sure.add(token.text)
+        if domain not in _NO_PHRASES and value not in _PEOPLE_ASKED_ABOUT:
             self._pairs.update((one.text, other.text) for one, other in pairwise(tokens))
         self._spelling = None
         self._remembered.clear()
@@ -101,12 +106,16 @@ class Vocabulary:
 
     def mended(self, tokens: list[Token]) -> list[Token]:
         """Mend slips of the thumb in small words."""
-        words = self._words
+        sure = self._sure
         for token in tokens:
-            is_broken = len(token.text) == 1 and token.gap == " "
-            if (is_broken or token.text not in words) and token.kind is TokenKind.WORD:
+            if token.text not in sure and token.kind is TokenKind.WORD:
                 return self._spelt().mended(tokens)
         return tokens
+
+    def forget(self) -> None:
+        """Drop what is remembered of misspelt words, so that a measurement begins anew."""
+        self._remembered.clear()
+        self._spelt().near.cache_clear()
 
     def _spelt(self) -> Spelling:
         if self._spelling is None:
@@ -181,6 +190,15 @@ class Vocabulary:
             for value in self._spellings[domain][spelling]
         }
         return tuple(found)
+
+    def is_nearest(self, typed: str, domain: str) -> bool:
+        """Tell whether a word of that domain is as near as any to this one."""
+        near = self._spelt().near(typed)
+        best = min(near.values(), default=0)
+        return any(
+            distance == best and word in self._spellings.get(domain, {})
+            for word, distance in near.items()
+        )
 
     def near(self, typed: str, domain: str, *, is_field: bool = False) -> tuple[str, ...]:
         """Return the values a misspelt word may mean: none, the one, or those too close to tell.

@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from parsers.language import Language
     from parsers.pieces import Piece
 
-CODE = "code"
-COURTESY = "courtesy"
-NOTE = "note"
-
 _LEADS = frozenset(["goal", "from", "at", "by"])
 
 
@@ -92,8 +88,9 @@ class Work:
         """Take `negara:` before a country, `dari` or `ke` before a place."""
         while index > 0:
             before = self.pieces[index - 1]
-            leads = before.has("labels", name) or not _LEADS.isdisjoint(before.marks)
-            if not leads or before.became is not None or self.pieces[index].begins_line:
+            if before.became is not None or self.pieces[index].begins_line:
+                return
+            if _LEADS.isdisjoint(before.marks) and not before.has("labels", name):
                 return
             before.became = name
             index -= 1

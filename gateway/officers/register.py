@@ -1,6 +1,7 @@
 """Who is an officer: appointed, moved and removed, but never forgotten."""
 
 import difflib
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
@@ -54,10 +55,10 @@ def read_entry(
         hint = f"did you mean {near[0]}?" if near else f"use one of {' '.join(institutions)}"
         raise BadOfficer(f"{institution!r} is no institution; {hint}")
     # As it is kept: what turns into digits only then must not pass as letters.
-    name = to_gsm7(" ".join(name.split()))
+    typed, name = name, to_gsm7(" ".join(name.split()))
     if not any(letter.isalpha() for letter in name) or len(name) > _LONGEST_NAME:
         raise BadOfficer(f"the name must have letters, and at most {_LONGEST_NAME}")
-    if msisdn.find_numbers(name):
+    if any(msisdn.find_numbers(one) for one in (name, unicodedata.normalize("NFKC", typed))):
         raise BadOfficer("there is a phone number in the name; leave it out")
     sender = msisdn.read_sender(msisdn.normalise(phone))
     return Entry(sender, name, institution, area.strip().strip("."), role)

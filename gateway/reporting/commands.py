@@ -11,6 +11,7 @@ from gateway.reporting.desk import Desk
 from gateway.reporting.senders import Sender
 from gateway.reporting.voice import Reply, Voice
 from models.report import Report
+from models.states import ReportState
 from parsers.reading import Item
 
 
@@ -50,6 +51,9 @@ def find(
         return None, desk.voice.say("ERR_NOMOR", x=number)
     if about is not None and report.code != about:
         return None, desk.voice.of_report("ERR_BUKAN_WNA", number, report.code, report.state)
+    if about is not None and report.state is ReportState.INVALID:
+        # Of guests that were never there nobody leaves or stays.
+        return None, desk.voice.of_report("STATUS", number, report.code, report.state)
     return report, None
 
 

@@ -23,6 +23,7 @@ from models.people import Phone, PhoneKind
 from models.report import Report
 from models.states import Lane, ReportState
 from parsers.answering import agrees, read_answer, read_correction
+from parsers.numbers import read_number
 from parsers.reading import Item, Outcome, Reading, has_misspelt, read, read_under
 
 #: The same text is the same report for so long, and a question stays open.
@@ -182,6 +183,9 @@ class _Handling:
             answered = self._answer()
             if answered is not None:
                 return answered
+        command = self._command_with_number()
+        if command is not None:
+            return command
         named = self._named_code(reading)
         if named is not None:
             return self._tell_under(named)
@@ -295,7 +299,7 @@ class _Handling:
                 Report.asked_at.is_not(None),
                 Report.asked_at > clock.now() - _A_DAY,
             )
-            .order_by(Report.id.desc())
+            .order_by(Report.asked_at.desc(), Report.id.desc())
             .limit(_MOST_OPEN_QUESTIONS)
         ).all()
 
@@ -341,7 +345,18 @@ class _Handling:
         """Read the text before this one under the code that is named now, if it had none itself."""
         language = self.desk.language
         reading = read(code, language, now=self.spoken_at)
-        last = self.session.scalars(
+        last = self._text_before()
+        if last is not None and last.outcome in _WITHOUT_CODE:
+            whole = read_under(last.text, code, language, now=self.spoken_at)
+            if self._is_meant(whole, last.text):
+                reading = whole
+                last.outcome = "joined"
+                self.message.text_key = key_hash(whole)
+        return self._same_again(reading.items) or self._keep(reading.items, ())
+
+    def _text_before(self) -> InboundMessage | None:
+        """Give what this phone sent last, if that was within the hour."""
+        return self.session.scalars(
             sa.select(InboundMessage)
             .where(
                 InboundMessage.phone_id == self.message.phone_id,
@@ -351,13 +366,19 @@ class _Handling:
             .order_by(InboundMessage.id.desc())
             .limit(1)
         ).first()
-        if last is not None and last.outcome in _WITHOUT_CODE:
-            whole = read_under(last.text, code, language, now=self.spoken_at)
-            if self._is_meant(whole, last.text):
-                reading = whole
-                last.outcome = "joined"
-                self.message.text_key = key_hash(whole)
-        return self._same_again(reading.items) or self._keep(reading.items, ())
+
+    def _command_with_number(self) -> Told | None:
+        """Do a command whose number was asked for and comes now: BATAL, then `104277`."""
+        number = read_number(self.message.text)
+        last = self._text_before() if number else None
+        if number is None or last is None or last.outcome != "command":
+            return None
+        language = self.desk.language
+        asked = read(last.text, language, now=self.spoken_at).items[0]
+        if asked.outcome is not Outcome.COMMAND or asked.missing != ("ref",):
+            return None
+        whole = f"{asked.code} {number} {asked.fields.get('note', '')}"
+        return self._unkept(read(whole, language, now=self.spoken_at).items)
 
     def _is_meant(self, whole: Reading, text: str) -> bool:
         """Tell whether a text was the report whose code came after it.
@@ -365,6 +386,8 @@ class _Handling:
         Where the sender was asked for any code at all, one date in a talk about a meeting is not
         enough to make it a report; beside the code itself, misspelt, it is.
         """
+        if not whole.items:
+            return False
         item = whole.items[0]
         stored = {Outcome.REPORT, Outcome.DRAFT}
         if any(one.code != item.code or one.outcome not in stored for one in whole.items):
@@ -400,6 +423,8 @@ class _Handling:
             return None
         voice = self.desk.voice
         if not said:
+            # `salah, ada anak umur 15`: what it says of them counts, whatever field it meant.
+            keeping.add_note(self.desk, newest, self.message.text, "added", self.spoken_at)
             reply = voice.of_report("ERR_RALAT", newest.number or "", newest.code, newest.state)
             return Told("rejected", reply, (newest,))
         keeping.correct(self.desk, self.sender, newest, self.message, said)
@@ -412,6 +437,9 @@ class _Handling:
         found = next(iter(self._open_questions()), None)
         if found is None or not (found.missing or found.problems):
             return None
+        if found.number is not None:
+            # No answer, and yet of this report: `anak umur 15 semua` makes it urgent.
+            keeping.add_note(self.desk, found, self.message.text, "added", self.spoken_at)
         reply = self.desk.voice.question(keeping.as_kept(found, self.sender))
         return Told("chat", reply, (found,))
 
@@ -422,10 +450,11 @@ class _Handling:
             return self.desk.voice.kept(keeping.as_kept(report, self.sender))
         return self.desk.voice.of_report("OK_SAMBUNG", report.number, report.code, report.state)
 
-    def _same_again(self, items: Iterable[Item]) -> Told | None:
+    def _same_again(self, items: Sequence[Item]) -> Told | None:
         """Recognise the same text from the same phone within a day."""
         if any("repeat" in item.flags for item in items):
             return None
+        is_whole = not any(item.outcome is Outcome.DRAFT or not item.fields for item in items)
         first = self.session.scalars(
             sa.select(Report)
             .where(
@@ -434,13 +463,15 @@ class _Handling:
                 Report.received_at > self.message.received_at - _A_DAY,
                 Report.state != ReportState.INVALID,
             )
-            .order_by(Report.id)
+            .order_by(Report.id if is_whole else Report.id.desc())
             .limit(1)
         ).first()
         if first is None:
             return None
-        if first.number is None:
-            # The draft of that text is still open: ask again, do not open a second one.
+        if not is_whole and first.number is not None and not (first.missing or first.problems):
+            return None  # the code alone, or a draft that was completed since: it begins another
+        if first.number is None or not is_whole:
+            # What that text began is still open: ask again, do not open a second one.
             first.asked_at = clock.now()
             return Told(
                 "again", self.desk.voice.kept(keeping.as_kept(first, self.sender)), (first,)
@@ -468,6 +499,11 @@ class _Handling:
         village = keeping.village_of(self.sender, self.message.text)
         if village is None or not forms[item.code or ""].denies:
             return None
+        form = forms[item.code or ""]
+        if form.code not in self.message.text.upper() and self._open_questions():
+            # `aman` under a question about guests is an answer that nobody can read.
+            ask = form.ask_if_unsure
+            return Told("question", self.desk.voice.say(ask)) if ask else None
         month = int(item.fields.get("month", self.spoken_at.month))
         year = self.spoken_at.year - (month > self.spoken_at.month)
         begin = datetime(year, month, 1, tzinfo=self.sender.zone)

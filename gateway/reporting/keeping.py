@@ -118,7 +118,7 @@ def _complete(
     added = {name: value for name, value in answer.fields.items() if name != "note"}
     village = [VILLAGE] if VILLAGE in report.missing else []
     report.flags = sorted({*report.flags, *answer.flags})
-    _take_in(language, sender, report, message, added)
+    _take_in(language, sender, report, message, added, begun=answer.begun)
     report.problems = _stored(answer.problems)
     report.missing = [*answer.missing, *village]
     _add_event(report, "completed", message=message.id, fields=added)
@@ -130,6 +130,8 @@ def _take_in(
     report: Report,
     message: InboundMessage,
     fields: Mapping[str, int | str],
+    *,
+    begun: bool = False,
 ) -> None:
     """Put fields into a report, which may make it urgent."""
     report.fields = {**report.fields, **fields}
@@ -137,7 +139,7 @@ def _take_in(
         # What made it urgent may be a word that no field holds: it is never taken back.
         spoken_at = clock.spoken_at(message.network_time, message.received_at, sender.zone)
         form = language.forms[report.code]
-        report.urgency = form.urgency_of(report.fields, report.flags, spoken_at)
+        report.urgency = form.urgency_of(report.fields, report.flags, spoken_at, begun=begun)
 
 
 def correct(

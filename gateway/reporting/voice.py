@@ -26,6 +26,8 @@ _SENTENCE_ENDS = re.compile(r"(?<=[.?]) ")
 
 #: So many characters of what was written are quoted back.
 _LONGEST_QUOTE = 10
+#: So long may two options be, so that a label and a second gap have room beside them.
+_LONGEST_OPTIONS = 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,11 +213,21 @@ class Voice:
         lacking = {}
         for problem in kept.problems:
             label = self._label(form, problem.field)
-            given = segments.shorten(problem.given, _LONGEST_QUOTE)
-            lacking[problem.field] = f'{label} "{given}"' if given else label
+            lacking[problem.field] = f"{label}{self._unclear(form, problem)}"
         for name in kept.missing:
             lacking.setdefault(name, self._label(form, name))
         return ", ".join(lacking.values())
+
+    def _unclear(self, form: Form, problem: Problem) -> str:
+        """Give the two to choose from, as `1` and `2`, or what was written."""
+        if problem.reason is Reason.AMBIGUOUS and len(problem.options) >= 2:  # noqa: PLR2004
+            field = _field(form, problem.field)
+            one, two = (self._shown(field, option) for option in problem.options[:2])
+            options = f" (1 {one}, 2 {two})"
+            if len(options) <= _LONGEST_OPTIONS:
+                return options
+        given = segments.shorten(problem.given, _LONGEST_QUOTE)
+        return f' "{given}"' if given else ""
 
     def _label(self, form: Form, name: str) -> str:
         if name == VILLAGE:
@@ -239,7 +251,7 @@ class Voice:
             "bulan": self._named(form, "month", fields),
             "ref": str(fields.get("ref", "")),
             "apa_terjadi": self._named(form, "kind", fields) or word("kejadian_belum_tahu"),
-            "desa": villages[0],
+            "desa": villages[0] or word("desa_belum_tahu"),
             "desa_b": villages[1],
         }
 

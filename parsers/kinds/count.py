@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 from parsers.amounts import Amount, Role
 from parsers.items import Reason
 from parsers.kinds.place import inside_places
+from parsers.pieces import CODE
 from parsers.tokens import TokenKind
-from parsers.work import CODE
 
 if TYPE_CHECKING:
     from parsers.form import Field
     from parsers.work import Work
 
 _CLOCK = re.compile(r"[0-2]\d\.[0-5]\d")
+_SHORT_UNIT = 2
 _PARTS = ("male", "female", "child")
 
 
@@ -23,20 +24,15 @@ def read(work: Work, field: Field) -> None:
     """Find the total, or add up a split by sex where no total is told."""
     if work.shares:
         return
-    people = [
-        amount
-        for amount in work.amounts
-        if amount.role is Role.PEOPLE and work.pieces[amount.index].became is None
-    ]
-    people = [amount for amount in people if not _is_stray_zero(work, amount, people)]
-    if not field.wanted:
-        people = [amount for amount in people if _is_surely_people(work, amount)]
-    units = {amount.unit for amount in people}
-    if units == {"adult", "child"}:  # `2 dewasa 2 anak` are four
-        parts = people
-    else:
-        parts = [amount for amount in people if amount.unit in _PARTS]
+    people = _counted(work, field)
+    parts = [amount for amount in people if amount.unit in _PARTS]
+    if len(people) > 1 and {amount.unit for amount in people} == {"adult", "child"}:
+        parts = people  # `2 dewasa 2 anak` are four
     totals = [amount for amount in people if amount not in parts]
+    if parts:
+        totals = [one for one in totals if one.unit or not _is_behind_strange_word(work, one)]
+        if _is_unclear_split(work, field, totals, parts):
+            return
     best = max((amount.sure for amount in totals), default=-1)
     if best < 1 and parts:
         totals = []
@@ -51,6 +47,63 @@ def read(work: Work, field: Field) -> None:
         _settle_parts(work, field, parts)
     else:
         _lone_letter(work, field)
+
+
+def _counted(work: Work, field: Field) -> list[Amount]:
+    """List the numbers that count people; where none is asked for, those that surely do."""
+    people = [
+        amount
+        for amount in work.amounts
+        if amount.role is Role.PEOPLE and work.pieces[amount.index].became is None
+    ]
+    people = [amount for amount in people if not _is_stray_zero(work, amount, people)]
+    if not any(one.kind == "purpose" for one in work.form.fields):
+        people = [amount for amount in people if not _is_family(work, amount)]
+    if not field.wanted:
+        people = [amount for amount in people if _is_surely_people(work, amount)]
+    return people
+
+
+def _is_family(work: Work, amount: Amount) -> bool:
+    """See `1 keluarga` where nobody is asked what they came for: how many, nobody knows."""
+    after = work.after(amount.last)
+    return not amount.unit and after is not None and after.has("units", "group")
+
+
+def _is_unclear_split(work: Work, field: Field, totals: list[Amount], parts: list[Amount]) -> bool:
+    """Ask at `2 k 1 pr`: two people, or three."""
+    unclear = next((one for one in totals if _has_strange_unit(work, one)), None)
+    if unclear is None:
+        return False
+    both = sorted((unclear, *parts), key=_place)
+    for one in both:
+        work.take(field.name, *range(one.first, one.last + 1))
+    given = " ".join(work.given(one.index) for one in both)
+    work.report_problem(field.name, given, Reason.CONTRADICTION)
+    return True
+
+
+def _place(amount: Amount) -> int:
+    return amount.index
+
+
+def _is_behind_strange_word(work: Work, amount: Amount) -> bool:
+    """See `3 nona ... ja 5`: whatever is counted there, people are counted elsewhere."""
+    before = work.before(amount.first)
+    return (
+        before is not None and before.is_unknown_word and not work.pieces[amount.first].gap.strip()
+    )
+
+
+def _has_strange_unit(work: Work, amount: Amount) -> bool:
+    after = work.after(amount.last)
+    return (
+        not amount.unit
+        and after is not None
+        and after.is_unknown_word
+        and len(after.text) <= _SHORT_UNIT
+        and not after.is_after_border
+    )
 
 
 def _settle_total(work: Work, field: Field, totals: list[Amount], parts: list[Amount]) -> None:
@@ -135,7 +188,9 @@ def _lone_letter(work: Work, field: Field) -> None:
         after = work.after(index)
         counted = after is not None and after.has("units", "people") and not after.begins_field
         begins = piece.begins_field or (index > 0 and work.pieces[index - 1].became == CODE)
+        is_name = after is not None and after.is_unknown_word and not after.begins_field
         whole = begins and (after is None or after.begins_field or not piece.begins_field)
+        whole = whole and not is_name  # `l odia` is somebody's name
         if counted or whole:
             work.take(field.name, index)
             amount = Amount(Role.PEOPLE, index, index, index, 0 if piece.text == "o" else 1)

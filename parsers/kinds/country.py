@@ -9,8 +9,8 @@ from rapidfuzz.distance import DamerauLevenshtein
 from parsers.amounts import Role, counts_persons
 from parsers.items import Reason
 from parsers.kinds.place import inside_places
+from parsers.pieces import CODE, COURTESY
 from parsers.tokens import TokenKind
-from parsers.work import CODE, COURTESY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +75,7 @@ def _found(work: Work, field: Field) -> list[tuple[int, tuple[str, ...]]]:
     if found and (all(OWN in values for _, values in found) or _counts_more(work, found)):
         # `2 org aus 1 org belanda`: a code with a count of its own is a nationality, too.
         long = [one for one in _by_code(work) if len(work.pieces[one[0]].text) > 2]  # noqa: PLR2004
-        found = sorted({*found, *long, *_misspelt_beside_counts(work, found)})
+        found = sorted({*found, *long, *_misspelt_beside_counts(work)})
     elif found:
         # So is `aus dan belanda`; any other code beside a name is a word like any other.
         found = sorted({*found, *_joined_codes(work, found)})
@@ -176,7 +176,7 @@ def _all_named(work: Work) -> list[tuple[int, tuple[str, ...]]]:
     return [
         (index, piece.senses["countries"])
         for index, piece in work.free()
-        if piece.has("countries")
+        if "countries" in piece.senses
         and not _is_denied(work, index)
         and not _is_street_number(work, index)
     ]
@@ -187,19 +187,15 @@ def _counts_more(work: Work, found: Sequence[tuple[int, tuple[str, ...]]]) -> bo
     return sum(1 for amount in work.amounts if _may_be_share(amount)) > len(found)
 
 
-def _misspelt_beside_counts(
-    work: Work, found: Sequence[tuple[int, tuple[str, ...]]]
-) -> list[tuple[int, tuple[str, ...]]]:
+def _misspelt_beside_counts(work: Work) -> list[tuple[int, tuple[str, ...]]]:
     """Find a misspelt country with a count of its own: `2 jepang 3 tagwan`."""
     if not work.has_strange_words:
         return []
-    named = {index for index, _ in found}
     misspelt: list[tuple[int, tuple[str, ...]]] = []
     for amount in work.amounts:
-        beside = {amount.first - 1, amount.last + 1}
-        if not _may_be_share(amount) or not named.isdisjoint(beside):
+        if not _may_be_share(amount):
             continue
-        for index in sorted(beside & set(range(len(work.pieces)))):
+        for index in {amount.first - 1, amount.last + 1} & set(range(len(work.pieces))):
             piece = work.pieces[index]
             values = work.near(piece.text, "countries") if piece.is_unknown_word else ()
             if len(values) == 1:
@@ -251,8 +247,28 @@ def _by_code(work: Work) -> list[tuple[int, tuple[str, ...]]]:
         if piece.text in iso
         and _is_free_word(piece)
         and index not in in_place
+        and not _is_half_of_name(work, index)
         and (len(piece.text) > 2 or _is_in_a_field(work, index))  # noqa: PLR2004
     ]
+
+
+def _is_half_of_name(work: Work, index: int) -> bool:
+    """See `pri lanka`, `Je png`: no code, but part of a longer name that is misspelt."""
+    if _longer_name(work, index) is not None:
+        return True
+    for first in (index - 1, index):
+        if first < 0 or first + 1 >= len(work.pieces):
+            continue
+        one, other = work.pieces[first], work.pieces[first + 1]
+        if other.gap == " " and _is_scrap(one) and _is_scrap(other):
+            joined = f"{one.text}{other.text}"
+            if len(work.near(joined, "countries")) == 1:
+                return True
+    return False
+
+
+def _is_scrap(piece: Piece) -> bool:
+    return _is_free_word(piece) and piece.kind is TokenKind.WORD
 
 
 def _is_in_a_field(work: Work, index: int) -> bool:
@@ -305,6 +321,8 @@ def _spellings(work: Work, index: int) -> list[tuple[int, str]]:
         other = after.is_unknown_word or (piece.is_unknown_word and after.has("ordinary"))
         if either and other and not after.has("purposes") and not piece.has("purposes"):
             spellings.append((index + 1, f"{piece.text} {after.text}"))
+        if after.gap == " " and _is_scrap(piece) and _is_scrap(after):
+            spellings.append((index + 1, f"{piece.text}{after.text}"))  # `Je png`
     if _is_free_word(piece):
         spellings.append((index, piece.text))
     return spellings

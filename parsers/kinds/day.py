@@ -49,7 +49,7 @@ def _by_word(work: Work, field: Field) -> None:
         return
     named = [
         (int(piece.value("days")), index)
-        for index, piece in work.free()
+        for index, piece in (work.free() if "days" in work.domains else ())
         if piece.has("days")
         and not _is_without_day(work, index)
         and not _is_end_of_stay(work, field, index)
@@ -80,7 +80,7 @@ def _of_departure(work: Work, field: Field, named: list[tuple[int, int]]) -> tup
 def _weekdays(work: Work, field: Field) -> list[tuple[int, int]]:
     """Find days of the week: the next such day for a departure, else the latest one."""
     found: list[tuple[int, int]] = []
-    for index, piece in work.free():
+    for index, piece in work.free() if "weekdays" in work.domains else ():
         after = work.after(index)
         if not piece.has("weekdays") or (after is not None and after.text in _NEXT_WEEK):
             continue  # `jumat depan` may be this week's or the next: that is asked for

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from parsers.amounts import counts_persons
+from parsers.amounts import Role, counts_persons
 from parsers.items import Reason
+from parsers.pieces import CODE
 from parsers.tokens import TokenKind
-from parsers.work import CODE
 
 if TYPE_CHECKING:
     from parsers.form import Field
@@ -112,10 +112,11 @@ def _is_way(work: Work, index: int) -> bool:
 
 def _by_code(work: Work, field: Field) -> bool:
     iso = work.language.words.iso
+    counted = {amount.last for amount in work.amounts if amount.role is Role.PEOPLE}
     for index, piece in work.free():
         before = work.before(index)
         is_next = before is not None and (
-            before.became == CODE or before.is_number or counts_persons(before)
+            before.became == CODE or index - 1 in counted or counts_persons(before)
         )
         is_placed = _is_goal(work, index) or is_next or piece.begins_field
         if piece.text in iso and piece.is_unknown_word and is_placed and not _is_way(work, index):

@@ -18,6 +18,7 @@ _LONGEST = 16
 _LEADING_AT = re.compile(r"^di ")
 _NO_MATTER = frozenset(["ordinary", "destinations"])
 _ENDS = frozenset(["goal", "from", "done", "by", "via", "stop", "not", "absent"])
+_PLACES = frozenset(["places", "place_numbers", "destinations", "countries", "ordinary"])
 _ROADS = frozenset(["jalan", "jln", "jl"])
 _STRUCTURE = ("country", "purpose")
 """A field without a place word is a place only when these kinds have been read before it."""
@@ -39,9 +40,21 @@ def read(work: Work, field: Field) -> None:
 
 
 def read_whole(work: Work, field: Field) -> None:
-    """Take a whole text as the place: it answers the question where."""
+    """Take a whole text as the place: it answers the question where, unless it is talk."""
+    if not _may_be_place(work):
+        return
     work.fields[field.name] = work.typed(0, len(work.pieces) - 1)
     work.take(field.name, *range(len(work.pieces)))
+
+
+def _may_be_place(work: Work) -> bool:
+    """Tell `dekat pasar` and a name from `tidak`, `2` and `nanti saya tanya dulu`."""
+    if any("talk" in piece.marks for piece in work.pieces):
+        return False
+    return any(
+        piece.is_unknown_word or not _PLACES.isdisjoint(piece.senses) or "at" in piece.marks
+        for piece in work.pieces
+    )
 
 
 def reach(work: Work, index: int) -> int:
@@ -64,7 +77,7 @@ def inside_places(work: Work) -> frozenset[int]:
     has_any = "places" in work.domains or "at" in work.marks
     for index, piece in enumerate(work.pieces if has_any else ()):
         is_at = "at" in piece.marks
-        if index in inside or not (is_at or piece.has("places")):
+        if not (is_at or "places" in piece.senses) or index in inside:
             continue
         if is_at and index and "at" in work.pieces[index - 1].marks:
             inside.add(index)  # one more of `di di di`
@@ -130,9 +143,10 @@ def _after_place_word(work: Work) -> tuple[int, int] | None:
     if not is_named:
         return None
     purpose = work.name_of("purpose")
+    has_numbered = "place_numbers" in work.domains
     for index, piece in enumerate(work.pieces):
         is_at = "at" in piece.marks
-        is_place = piece.has("places") or _is_numbered(work, index)
+        is_place = "places" in piece.senses or (has_numbered and _is_numbered(work, index))
         if not (is_at or is_place) or piece.became not in (None, purpose):
             continue
         if is_at and index and "at" in work.pieces[index - 1].marks:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from parsers.amounts import Role
 from parsers.items import Reason
 from parsers.kinds.place import inside_places
+from parsers.pieces import CODE
 from parsers.tokens import TokenKind
-from parsers.work import CODE
 
 if TYPE_CHECKING:
     from parsers.form import Field
@@ -40,8 +40,8 @@ def _take_best(work: Work, field: Field, ranks: tuple[int, int]) -> None:
     ranked = [
         (_rank(work, index, piece), index)
         for index, piece in enumerate(work.pieces)
-        if index not in groups
-        and piece.has("purposes")
+        if "purposes" in piece.senses
+        and index not in groups
         and piece.became in (None, CODE)
         and not _is_denied(work, index)
     ]
@@ -84,6 +84,8 @@ def _repair(work: Work, field: Field) -> None:
         values = work.near(piece.text, "purposes")
         if "purposes" in work.domains and not work.language.words.is_near(piece.text, "purposes"):
             continue  # too far off to be surer than the word that may be a place
+        if values and _is_rather_place(work, index):
+            continue
         if len(values) == 1:
             work.fields[field.name] = values[0]
         elif values:
@@ -92,3 +94,12 @@ def _repair(work: Work, field: Field) -> None:
             continue
         work.take(field.name, index)
         return
+
+
+def _is_rather_place(work: Work, index: int) -> bool:
+    """See `#tidak tahu#geeja ebenhaezer`: where they sleep, not what they came for."""
+    piece, after = work.pieces[index], work.after(index)
+    is_named = after is not None and after.is_unknown_word and not after.is_after_border
+    if not is_named and "unknown" not in work.domains:
+        return False
+    return work.language.words.is_nearest(piece.text, "places")

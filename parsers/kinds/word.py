@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from parsers.items import Reason
-from parsers.work import CODE
+from parsers.pieces import CODE
 
 if TYPE_CHECKING:
     from parsers.form import Field

@@ -8,8 +8,8 @@ from support.sms import LANGUAGE, NOW
 
 from parsers.items import Outcome
 from parsers.masking import mask_documents
+from parsers.pieces import CODE, COURTESY, NOTE
 from parsers.reading import LONGEST, MOST_PIECES, explain, read
-from parsers.work import CODE, COURTESY, NOTE
 
 WORDS = [
     "WNA", "PMI", "NIHIL", "PERGI", "CURIGA", "DARURAT", "nhl", "bule", "calo", "turis", "sakit",

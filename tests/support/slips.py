@@ -41,18 +41,23 @@ class Slip:
     text: str
 
 
-def clean_messages(language):
-    """Give messages that read right in full: reports that lack nothing, and commands."""
+def patterns():
+    """Give patterns filled with many places, countries and numbers."""
+    return varied("patterns_a", "patterns_b", times=_TIMES)
+
+
+def clean_messages(messages, language):
+    """Give those that read right in full: reports that lack nothing, and commands."""
     return [
         message
-        for message in varied("patterns_a", "patterns_b", times=_TIMES)
+        for message in messages
         if judge(message, language).is_right and _is_whole(_items(message.text, message, language))
     ]
 
 
-def slips(messages, number) -> Iterator[Slip]:
-    """Give so many slips, the same ones each time."""
-    chance = random.Random(_SEED)  # noqa: S311  # the same slips each time
+def slips(messages, number, seed=_SEED) -> Iterator[Slip]:
+    """Give so many slips, the same ones each time for a seed."""
+    chance = random.Random(seed)  # noqa: S311  # the same slips each time
     given = 0
     while given < number:
         message = chance.choice(messages)
@@ -153,7 +158,7 @@ def _is_same(found, right):
 def _is_wrong(found, right):
     """Tell a stored report that has a value which is not the right one, or another code."""
     for place, item in enumerate(found):
-        if item.outcome != "report":
+        if item.outcome not in ("report", "command"):
             continue
         other = right[place] if place < len(right) else None
         if other is None or other.code != item.code:

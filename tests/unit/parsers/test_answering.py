@@ -15,6 +15,14 @@ KOREA = Question(
     (Problem("country", "Korea", Reason.AMBIGUOUS, ("KR", "KP")),),
 )
 PMI = Question("PMI", {}, ("count", "destination", "event_date"))
+NO_PLACE = Question("DARURAT", {"kind": "sakit"}, ("place",))
+UNCLEAR_COUNT = Question(
+    "DARURAT",
+    {"kind": "sakit", "place": "pasar"},
+    (),
+    (Problem("count", "2-3", Reason.UNCLEAR),),
+)
+PERGI = Question("PERGI", {}, ("country", "count"))
 PMI_COUNT = Question("PMI", {"destination": "Batam"}, ("count",))
 
 
@@ -46,6 +54,16 @@ ANSWERS = [
     ("25/12", PMI, {"event_date": "2026-12-25"}, ("count", "destination")),
     ("TIDAK TAHU", PMI, {}, ()),
     ("4", PMI_COUNT, {"count": 4}, ()),
+    # Something more than was asked for, or what is known said again.
+    ("3 org belanda", NO_COUNT, {"count": 3, "country": "NL"}, ()),
+    ("3 org, tinggal 2 minggu", NO_COUNT, {"count": 3, "days": 14}, ()),
+    # The choice by its number, spelled out.
+    ("satu", KOREA, {"country": "KR"}, ("count",)),
+    # The number of the report answers all that PERGI asks.
+    ("104277", PERGI, {"ref": "104277"}, ()),
+    ("dekat pasar", NO_PLACE, {"place": "dekat pasar"}, ()),
+    ("Nunbena", NO_PLACE, {"place": "nunbena"}, ()),
+    ("5", UNCLEAR_COUNT, {"count": 5}, ()),
 ]  # fmt: skip
 
 
@@ -109,3 +127,28 @@ def test_what_was_said_to_be_unknown_is_not_asked_for_again():
 )  # fmt: skip
 def test_a_choice_is_one_number_in_range(text, number):
     assert choice(text, 2) == number
+
+
+TALK = ["tidak", "2", "nanti saya tanya dulu", "kapan petugas datang", "hubungi saya", "besok"]
+
+
+@pytest.mark.parametrize("text", TALK)
+def test_talk_is_no_place(text):
+    assert answer(text, NO_PLACE) is None
+
+
+def test_what_contradicts_the_report_is_no_answer():
+    assert answer("3 org jepang", NO_COUNT) is None
+
+
+def test_a_minus_is_asked_about_again():
+    (problem,) = answer("-2", NO_COUNT).problems
+
+    assert (problem.field, problem.reason) == ("count", Reason.OUT_OF_RANGE)
+
+
+def test_a_departure_that_has_happened_answers_when():
+    said = answer("sudah berangkat", Question("PMI", {"count": 3}, ("event_date",)))
+
+    assert said.begun
+    assert (said.fields, said.missing) == ({}, ())

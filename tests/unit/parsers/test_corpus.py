@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 from support.corpus import by_hand, judge, lesser_differences, varied
-from support.slips import Became, clean_messages, slips, what_became
+from support.slips import Became, clean_messages, patterns, slips, what_became
 from support.sms import LANGUAGE
 
 TUNED = ("reports_a", "reports_b", "reports_c")
@@ -57,7 +57,7 @@ def test_what_is_asked_for_and_how_urgent_it_is():
 def test_a_slip_of_the_thumb_is_understood_or_mended_by_one_reply():
     became = Counter()
     silent = []
-    for slip in slips(clean_messages(LANGUAGE), SLIPS):
+    for slip in slips(clean_messages(patterns(), LANGUAGE), SLIPS):
         what = what_became(slip, LANGUAGE)
         became[what] += 1
         if what is Became.WRONG:

@@ -1,0 +1,219 @@
+"""Texts that a hasty reader stores with a wrong value: each has its right one here.
+
+A row gives the text, then each item: its code, its fields without the note, and what is asked.
+"""
+
+import pytest
+from support.sms import items
+
+SLIPS = {
+    # A misspelt emergency is none the less one.
+    "mninggal 1 turis belanda di penginapan fatumnasi": [
+        (
+            "DARURAT",
+            {"country": "NL", "count": 1, "kind": "meninggal", "place": "penginapan fatumnasi"},
+            "",
+        )
+    ],
+    "KECELKAAN#turis Prancis 2 org#jalan ke kolbano": [
+        (
+            "DARURAT",
+            {"country": "FR", "count": 2, "kind": "kecelakaan", "place": "jalan ke kolbano"},
+            "",
+        )
+    ],
+    # So is a misspelt leave.
+    "turis jepang 2 org sdah pulang": [("PERGI", {"country": "JP", "count": 2}, "")],
+    "turis brasil 2 org su pigi pulng kmrn sore": [
+        ("PERGI", {"country": "BR", "count": 2, "event_date": "2026-11-24"}, "")
+    ],
+    # A misspelt code makes no part of the report after it of its own report.
+    "WN#Jerman#2#wisata\nPMI#1#Taiwan#lusa": [
+        (None, {}, "code"),
+        ("PMI", {"count": 1, "destination": "Taiwan", "event_date": "2026-11-27"}, ""),
+    ],
+    "WNA#Jerman#2#wisata\nPI#1#Taiwan#lusa": [
+        ("WNA", {"country": "DE", "count": 2, "purpose": "wisata"}, ""),
+        (None, {}, "code"),
+    ],
+    "WN jepang 2 org wisata. PERGI jerman 1 org": [
+        (None, {}, "code"),
+        ("PERGI", {"country": "DE", "count": 1}, ""),
+    ],
+    "tik 2 org ke tarakan besok\ngawat kebakaran di dusun 5": [
+        (None, {}, "code"),
+        ("DARURAT", {"kind": "bencana", "place": "dusun 5"}, ""),
+    ],
+    "PRGI 453792": [("PERGI", {"ref": "453792"}, "")],
+    # A name, a false paper and a clerk's word are no countries.
+    "WNA#Jernan#2#wisata#rmh bpk Israel Tefa": [
+        (
+            "WNA",
+            {"country": "DE", "count": 2, "purpose": "wisata", "place": "rmh bpk israel tefa"},
+            "",
+        )
+    ],
+    "curiga ada yg bikin kts palsu di rumah RT 7": [("CURIGA", {"place": "rumah rt 7"}, "")],
+    "curiga ada yg tamupng nona2 di rumah rt 3": [("CURIGA", {"place": "rumah rt 3"}, "")],
+    "kecelakaan motor, 4 org luak, gereja ebenhaezer": [
+        ("DARURAT", {"kind": "kecelakaan", "count": 4, "place": "gereja ebenhaezer"}, "")
+    ],
+    "pmi sbntr ml 3 org pi kupang": [("PMI", {"count": 3, "destination": "Kupang"}, "event_date")],
+    "pmi 30 org ke mblasia lusa": [
+        ("PMI", {"count": 30, "destination": "Malaysia", "event_date": "2026-11-27"}, "")
+    ],
+    # Two nationalities stay two where one is misspelt, and the last goal counts where it is.
+    "WNA 2 jepang 3 tagwan wisata": [
+        ("WNA", {"country": "JP", "count": 2, "purpose": "wisata"}, ""),
+        ("WNA", {"country": "TW", "count": 3, "purpose": "wisata"}, ""),
+    ],
+    "PMI 2 org ke jakarta trus ke malaysis, lusa": [
+        ("PMI", {"count": 2, "destination": "Malaysia", "event_date": "2026-11-27"}, "")
+    ],
+    # A number behind a word that nobody knows is no count of people.
+    "CURIGA#ada tamu asing foto2#RT 05 fusun 1#Cina": [
+        ("CURIGA", {"country": "CN", "place": "rt 05 fusun 1"}, "")
+    ],
+    "hilang 1 anak umur 12 thdi pasar kapan": [
+        ("DARURAT", {"count": 1, "kind": "hilang", "place": "pasar kapan"}, "")
+    ],
+    "pmi dua pulhu org ke sulawesi besok": [
+        ("PMI", {"count": 20, "destination": "Sulawesi", "event_date": "2026-11-26"}, "")
+    ],
+    "pmi 25 org ke medan tadi m alam su jalan": [
+        ("PMI", {"count": 25, "destination": "Medan", "event_date": "2026-11-24"}, "")
+    ],
+    "wna kepulaan solomon 2 org sekolah di smk": [
+        ("WNA", {"country": "SB", "count": 2, "purpose": "sekolah", "place": "smk"}, "")
+    ],
+    "WNA bule 2 org wisata, sonde tau dr negara mana": [
+        ("WNA", {"country": "XX", "count": 2, "purpose": "wisata"}, "")
+    ],
+    "WNA#jepang#todak tahu#wisata": [("WNA", {"country": "JP", "purpose": "wisata"}, "")],
+    "NIHIL bulam 8": [("NIHIL", {"month": 8}, "")],
+}
+
+WORDS = {
+    "WNA belanda 2L 1P wisata": [("WNA", {"country": "NL", "count": 3, "purpose": "wisata"}, "")],
+    "PMI 2L 3P malaysia besok": [
+        ("PMI", {"count": 5, "destination": "Malaysia", "event_date": "2026-11-26"}, "")
+    ],
+    "WNA belanda 2 dewasa 2 anak wisata": [
+        ("WNA", {"country": "NL", "count": 4, "purpose": "wisata"}, "")
+    ],
+    "WNA belanda 1 keluarga wisata": [("WNA", {"country": "NL", "purpose": "wisata"}, "count")],
+    "PMI nona 2 org umur 16 dan 17 ke malaysia besok": [
+        ("PMI", {"count": 2, "destination": "Malaysia", "event_date": "2026-11-26"}, "")
+    ],
+    "WNA 2 aus wisata pukul 14:30": [
+        ("WNA", {"country": "AU", "count": 2, "purpose": "wisata"}, "")
+    ],
+    "WNA 2/3 AUS wisata": [("WNA", {"country": "AU", "purpose": "wisata"}, "count")],
+    "DARURAT hilang dr rmh 2 hr": [("DARURAT", {"kind": "hilang", "place": "rmh"}, "")],
+    "DARURAT kecelakaan km 12": [("DARURAT", {"kind": "kecelakaan", "place": "km 12"}, "")],
+    "DARURAT kecelakaan jalan ke kolbano": [
+        ("DARURAT", {"kind": "kecelakaan", "place": "jalan ke kolbano"}, "")
+    ],
+    # `bukan X tapi Y` is Y, whatever it is.
+    "PMI 3 bukan ke Batam tapi Malaysia besok": [
+        ("PMI", {"count": 3, "destination": "Malaysia", "event_date": "2026-11-26"}, "")
+    ],
+    "PMI bukan besok tapi lusa 3 malaysia": [
+        ("PMI", {"count": 3, "destination": "Malaysia", "event_date": "2026-11-27"}, "")
+    ],
+    "CURIGA bukan di pasar tapi di kali org cina": [
+        ("CURIGA", {"country": "CN", "place": "kali"}, "")
+    ],
+    "WNA bukan dari jerman tapi dari belanda 2 wisata": [
+        ("WNA", {"country": "NL", "count": 2, "purpose": "wisata"}, "")
+    ],
+    # Two goals are asked about, the next stop of a journey is the goal.
+    "PMI 3 besok ke batam atau malaysia": [
+        ("PMI", {"count": 3, "event_date": "2026-11-26"}, "destination")
+    ],
+    "PMI 3 besok ke nunukan lalu malaysia": [
+        ("PMI", {"count": 3, "destination": "Malaysia", "event_date": "2026-11-26"}, "")
+    ],
+    "WNA 2 di kali toko, wisata jepang": [
+        ("WNA", {"country": "JP", "count": 2, "purpose": "wisata", "place": "kali toko"}, "")
+    ],
+    "WNA 2 orang di malaysia wisata": [
+        ("WNA", {"count": 2, "purpose": "wisata", "place": "malaysia"}, "country")
+    ],
+    "WNA nihil PMI 3 malaysia besok": [
+        ("PMI", {"count": 3, "destination": "Malaysia", "event_date": "2026-11-26"}, "")
+    ],
+    "ass wr wb pak, ijin lapor turis belanda 2 org wisata": [
+        ("WNA", {"country": "NL", "count": 2, "purpose": "wisata"}, "")
+    ],
+    "NIHIL bulan september dan oktober": [("NIHIL", {}, "month")],
+    "NIHIL bulan 10 2026": [("NIHIL", {"month": 10}, "")],
+    "PERGI 2": [("PERGI", {"count": 2}, "country")],
+    "BANTU BERHENTI": [("BANTU", {}, "")],
+    "tambah 2 org lagi": [("TAMBAH", {}, "ref")],
+    "maaf salah kirim": [("BATAL", {}, "ref")],
+    "batalkan laporan 104277": [("BATAL", {"ref": "104277"}, "")],
+}
+
+
+@pytest.mark.parametrize(("text", "right"), [*SLIPS.items(), *WORDS.items()])
+def test_what_was_once_read_wrong_is_read_right(text, right):
+    read = [
+        (
+            item.code,
+            {name: value for name, value in item.fields.items() if name != "note"},
+            " ".join([*(problem.field for problem in item.problems), *item.missing]),
+        )
+        for item in items(text)
+    ]
+
+    assert read == right
+
+
+QUESTIONS = {
+    "mati lampu di desa": "ERR_DARURAT_TANYA",
+    "mati lampu kemarin": "ERR_DARURAT_TANYA",
+    "sudah pulang": "ERR_RANCU",
+    "su berangkat": "ERR_RANCU",
+    "tidak ada laporan": "ERR_NIHIL_TANYA",
+    "PERGI 0": "ERR_NIHIL_TANYA",
+}
+
+
+@pytest.mark.parametrize(("text", "ask"), QUESTIONS.items())
+def test_what_may_be_two_things_is_asked(text, ask):
+    (item,) = items(text)
+
+    assert item.outcome == "question"
+    assert item.ask == ask
+
+
+@pytest.mark.parametrize(
+    "text", ["PMI 3 org umur 15-17 th malaysia 20/12", "PMI 2 umur 20 dan 16 malaysia 20/12"]
+)
+def test_one_age_below_eighteen_among_several_makes_it_urgent(text):
+    (item,) = items(text)
+
+    assert "minor" in item.flags
+    assert item.urgency == "mendesak"
+
+
+@pytest.mark.parametrize("sign", ["±5", "+-5", "+/- 5", "~5"])
+def test_a_sign_for_about_is_told(sign):
+    (item,) = items(f"WNA belanda {sign} org wisata")
+
+    assert item.fields["count"] == 5
+    assert "approximate" in item.flags
+
+
+def test_a_word_that_a_known_word_is_near_to_never_stops_the_reading():
+    # A known word for a place before it, and what is left of it is no word at all.
+    for text in ("curiga di kamarang", "PMI 2 org ke pasargan", "WNA#rumahnia#2#wisata"):
+        assert items(text)
+
+
+@pytest.mark.parametrize("text", ["👍", "🙏🙏", "👌🏽", " ☺️ "])
+def test_a_picture_alone_is_thanks(text):
+    (item,) = items(text)
+
+    assert (item.outcome, item.ask) == ("chat", None)
