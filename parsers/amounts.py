@@ -110,7 +110,7 @@ def tell_apart(pieces: Sequence[Piece], iso: Collection[str]) -> list[Amount]:
     at = 0
     while at < len(pieces):
         piece = pieces[at]
-        if piece.became is None and (piece.is_number or piece.has("numbers")):
+        if (piece.is_number or "numbers" in piece.senses) and piece.became is None:
             amount = _amount(pieces, at, iso)
             if amounts and _is_another_age(pieces, amounts[-1], amount):
                 amount.role = Role.AGE

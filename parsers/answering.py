@@ -65,7 +65,7 @@ class _Reply:
     was_masked: bool
 
     def begin(self, form: Form, language: Language, now: datetime) -> Work:
-        fresh = [replace(piece) for piece in self.pieces]
+        fresh = [piece.copy() for piece in self.pieces]
         work = make_work(self.text, self.cleaned, fresh, language, form, now)
         if self.was_masked:
             work.flags.add("masked_document")

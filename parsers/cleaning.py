@@ -33,6 +33,11 @@ class Cleaned:
         """Return the place in the original of one place in the cleaned text."""
         return position if self.origins is None else self.origins[position]
 
+    def upto(self, position: int) -> Cleaned:
+        """Return what stands before one place."""
+        origins = None if self.origins is None else self.origins[: position + 1]
+        return Cleaned(self.text[:position], origins)
+
 
 def storable(text: str) -> str:
     """Return what a database can hold: NUL is GSM 03.38's at sign, a lone surrogate U+FFFD."""
@@ -84,10 +89,14 @@ def _matched(character: str) -> str:
     if unicodedata.category(character) == "No":
         return ODD_NUMBER
     decomposed = unicodedata.normalize("NFKD", character).casefold()
+    if len(decomposed) == 1 and not decomposed.isdecimal():
+        return "" if unicodedata.combining(decomposed) else decomposed
     return "".join(_digit_or(c) for c in decomposed if not unicodedata.combining(c))
 
 
 def _digit_or(text: str) -> str:
+    if len(text) == 1 and not text.isdecimal():
+        return text
     return "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
 
 

@@ -70,6 +70,7 @@ class Planner:
         self._plan = Plan()
         self._denials = Denials(pieces, language, trial)
         self._ignored: frozenset[int] = frozenset()
+        self._by_domain: dict[str, list[int]] = {}
 
     def plan(self, *, heeds_denials: bool = True) -> Plan:
         """Return the parts in their order; no part and no question means chat.
@@ -113,12 +114,20 @@ class Planner:
     def _has_in_a_row(self, senses: Sequence[tuple[str, str]], first: int, last: int) -> bool:
         """Find words with these meanings, one right after the other."""
         (domain, value), *others = senses
-        for at in range(first, last - len(others)):
-            if self._pieces[at].has(domain, value) and all(
-                self._pieces[at + step].has(*sense) for step, sense in enumerate(others, 1)
-            ):
-                return True
-        return False
+        return any(
+            first <= at < last - len(others)
+            and self._pieces[at].has(domain, value)
+            and all(self._pieces[at + step].has(*sense) for step, sense in enumerate(others, 1))
+            for at in self._with_domain(domain)
+        )
+
+    def _with_domain(self, domain: str) -> list[int]:
+        """List the pieces that have a meaning in a domain; three of its words are asked for."""
+        found = self._by_domain.get(domain)
+        if found is None:
+            found = [at for at, piece in enumerate(self._pieces) if domain in piece.senses]
+            self._by_domain[domain] = found
+        return found
 
     def _lines(self) -> list[tuple[int, int]]:
         begins = [0]

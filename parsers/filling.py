@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from parsers.amounts import Amount, Role, tell_apart
-from parsers.kinds.registry import KINDS, UNKNOWN_RANK, Kind
+from parsers.kinds.registry import KINDS, UNKNOWN_RANK
 from parsers.tokens import TokenKind
 from parsers.work import Work
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from parsers.cleaning import Cleaned
     from parsers.form import Field, Form
+    from parsers.kinds.registry import Reader
     from parsers.language import Language
     from parsers.pieces import Piece
 
@@ -73,25 +74,49 @@ def make_work(
 
 def read_fields(work: Work, fields: Sequence[Field]) -> None:
     """Let each kind read its field, the surest first."""
-    ranked = _in_order(fields)
-    for kind, one in ranked:
-        if kind.rank < UNKNOWN_RANK:
-            kind.read(work, one)
+    order = _in_order(fields)
+    for read, one in order.first:
+        read(work, one)
     _give_unknowns(work, fields)
     is_enough = any(work.is_settled(name) for name in work.form.enough)
-    for kind, one in ranked:
-        if is_enough:
-            break
-        if kind.last_resort is not None and one.wanted and not work.is_settled(one.name):
-            kind.last_resort(work, one)
-    for kind, one in ranked:
-        if kind.rank > UNKNOWN_RANK:
-            kind.read(work, one)
+    for read, one in () if is_enough else order.last_resorts:
+        if not work.is_settled(one.name):
+            read(work, one)
+    for read, one in order.later:
+        read(work, one)
 
 
-def _in_order(fields: Sequence[Field]) -> list[tuple[Kind, Field]]:
-    """Put the fields' kinds in the order in which they read."""
-    return sorted(((KINDS[one.kind], one) for one in fields), key=lambda pair: pair[0].rank)
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """Which kinds read before `tidak tahu` is given out, which then, and which after it."""
+
+    fields: Sequence[Field]
+    first: tuple[tuple[Reader, Field], ...]
+    last_resorts: tuple[tuple[Reader, Field], ...]
+    later: tuple[tuple[Reader, Field], ...]
+
+
+_remembered: dict[int, _Order] = {}
+"""The order of each form's own fields, by their identity; it keeps them, so that none is reused."""
+
+
+def _in_order(fields: Sequence[Field]) -> _Order:
+    order = _remembered.get(id(fields))
+    if order is None or order.fields is not fields:
+        order = _make_order(fields)
+        if isinstance(fields, tuple):  # a form's; an answer's are a list, made for it alone
+            _remembered[id(fields)] = order
+    return order
+
+
+def _make_order(fields: Sequence[Field]) -> _Order:
+    ranked = sorted(((KINDS[one.kind], one) for one in fields), key=lambda pair: pair[0].rank)
+    return _Order(
+        fields,
+        tuple((kind.read, one) for kind, one in ranked if kind.rank < UNKNOWN_RANK),
+        tuple((kind.last_resort, one) for kind, one in ranked if kind.last_resort and one.wanted),
+        tuple((kind.read, one) for kind, one in ranked if kind.rank > UNKNOWN_RANK),
+    )
 
 
 def settle_unknown(work: Work, one: Field) -> None:

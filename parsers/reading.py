@@ -178,7 +178,7 @@ class _Pass:
         end = self._cleaned.origin(start)
         self._tail = f"{self._head[end:]} {self._tail}".strip()
         self._head = self._head[:end]
-        self._cleaned = cleaned(self._head)
+        self._cleaned = self._cleaned.upto(start)
         self.pieces = self.pieces[:MOST_PIECES]
 
     # --- items ---------------------------------------------------------------------------------
@@ -339,7 +339,7 @@ class _Pass:
 
     def _try(self, form: Form, first: int, last: int, at: int) -> Work:
         """Read pieces as a form would, on copies: the answer may be that it is no such report."""
-        pieces = [replace(piece) for piece in self.pieces[first:last]]
+        pieces = [piece.copy() for piece in self.pieces[first:last]]
         work = self._work(form, Part(form.code, at, first, last), pieces)
         read_fields(work, form.fields)
         return work

@@ -58,10 +58,7 @@ _HARD = frozenset('#*,;:/!\n\r.()"?|=+&')
 _FIELD = frozenset("#*;\n\r")
 
 
-_KINDS: Mapping[str | None, TokenKind] = {
-    "plain": TokenKind.WORD,
-    **{kind.value: kind for kind in TokenKind},
-}
+_KINDS: Mapping[str | None, TokenKind] = {kind.value: kind for kind in TokenKind}
 
 
 def tokenise(text: str) -> list[Token]:
@@ -69,9 +66,16 @@ def tokenise(text: str) -> list[Token]:
     tokens: list[Token] = []
     end = 0
     for match in _TOKEN.finditer(text):
-        kind = _KINDS[match.lastgroup]
-        word = match.group()
         start, stop = match.span()
+        if match.lastgroup == "plain":
+            # A named tuple's own constructor costs twice as much, and every text passes here.
+            tokens.append(
+                tuple.__new__(Token, (TokenKind.WORD, match[0], start, stop, text[end:start]))
+            )
+            end = stop
+            continue
+        kind = _KINDS[match.lastgroup]
+        word = match[0]
         if kind is TokenKind.NUMBER:
             if word[-1] == "l" and _MEN.fullmatch(word) and _WOMEN.search(text):
                 # `2L 1P`: men and women, not 21.
@@ -84,8 +88,7 @@ def tokenise(text: str) -> list[Token]:
         elif kind is TokenKind.DECIMAL:
             word = word.rstrip(".,")
             stop = start + len(word)
-        # A named tuple's own constructor costs twice as much, and every text passes here.
-        tokens.append(tuple.__new__(Token, (kind, word, start, stop, text[end:start])))
+        tokens.append(Token(kind, word, start, stop, text[end:start]))
         end = stop
     return tokens
 

@@ -68,6 +68,7 @@ class Vocabulary:
     """Those of more than one letter: one alone may be half of a broken word."""
     _pairs: set[tuple[str, str]] = field(default_factory=set)
     """Words that stand side by side in a phrase."""
+    _alone: dict[str, Senses | None] = field(default_factory=dict)
     _spelling: Spelling | None = None
     _remembered: dict[tuple[str, str, bool], tuple[str, ...]] = field(default_factory=dict)
     _buckets: dict[tuple[str, int], list[str]] = field(default_factory=dict)
@@ -92,6 +93,7 @@ class Vocabulary:
         if domain not in _NO_PHRASES and value not in _PEOPLE_ASKED_ABOUT:
             self._pairs.update((one.text, other.text) for one, other in pairwise(tokens))
         self._spelling = None
+        self._alone = {}
         self._remembered.clear()
         spelling = " ".join(token.text for token in tokens)
         values = self._spellings.setdefault(domain, {}).setdefault(spelling, [])
@@ -108,7 +110,7 @@ class Vocabulary:
         """Mend slips of the thumb in small words."""
         sure = self._sure
         for token in tokens:
-            if token.text not in sure and token.kind is TokenKind.WORD:
+            if token[1] not in sure and token[0] is TokenKind.WORD:  # faster than by name
                 return self._spelt().mended(tokens)
         return tokens
 
@@ -152,12 +154,13 @@ class Vocabulary:
         length, senses = self.longest(tokenise(clean(words)), 0)
         return senses if length else NOT_SHOWN
 
-    def alone(self, word: str) -> Senses | None:
-        """Return what a word means that begins no phrase; None where phrases must be tried."""
-        node = self._root.after.get(word)
-        if node is None:
-            return NOT_SHOWN
-        return None if node.after else node.senses
+    def alone(self) -> Mapping[str, Senses | None]:
+        """Give what each word means that begins no phrase; None where phrases must be tried."""
+        if not self._alone:
+            self._alone = {
+                word: None if node.after else node.senses for word, node in self._root.after.items()
+            }
+        return self._alone
 
     def longest(self, tokens: Sequence[Token], at: int) -> tuple[int, Senses]:
         """Return how many tokens the longest phrase at one place has, and what it means."""

@@ -56,9 +56,11 @@ def _counted(work: Work, field: Field) -> list[Amount]:
         for amount in work.amounts
         if amount.role is Role.PEOPLE and work.pieces[amount.index].became is None
     ]
-    people = [amount for amount in people if not _is_stray_zero(work, amount, people)]
-    if not any(one.kind == "purpose" for one in work.form.fields):
-        people = [amount for amount in people if not _is_family(work, amount)]
+    if len(people) > 1:
+        people = [amount for amount in people if not _is_stray_zero(work, amount, people)]
+    families = [amount for amount in people if not amount.unit and _is_family(work, amount)]
+    if families and not any(one.kind == "purpose" for one in work.form.fields):
+        people = [amount for amount in people if amount not in families]
     if not field.wanted:
         people = [amount for amount in people if _is_surely_people(work, amount)]
     return people
@@ -67,7 +69,7 @@ def _counted(work: Work, field: Field) -> list[Amount]:
 def _is_family(work: Work, amount: Amount) -> bool:
     """See `1 keluarga` where nobody is asked what they came for: how many, nobody knows."""
     after = work.after(amount.last)
-    return not amount.unit and after is not None and after.has("units", "group")
+    return after is not None and after.has("units", "group")
 
 
 def _is_unclear_split(work: Work, field: Field, totals: list[Amount], parts: list[Amount]) -> bool:
