@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from parsers.amounts import counts_persons
 from parsers.denials import Denials, report_code
 from parsers.kinds import ref
-from parsers.kinds.destination import HARBOUR
 from parsers.numbers import is_well_formed
 from parsers.slips import ONE_EDIT_FROM, is_near_code, is_scrap, is_slip_of
+from parsers.surroundings import NEW_SENTENCE, Surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 MISREAD = ""
 """Stands in a code's place where a misspelt one begins a further report."""
 
-_NEW_SENTENCE = (".", ";", ",")
-_BESIDE = 8
 _OF_GUESTS = ("country", "count")
 _SHORTEST_ALIAS = 2
 _MOST_PARTS = 12
@@ -69,7 +66,7 @@ class Planner:
         self._officer = officer
         self._plan = Plan()
         self._denials = Denials(pieces, language, trial)
-        self._ignored: frozenset[int] = frozenset()
+        self._around = Surroundings(pieces, language)
         self._by_domain: dict[str, list[int]] = {}
 
     def plan(self, *, heeds_denials: bool = True) -> Plan:
@@ -236,7 +233,7 @@ class Planner:
             command = self._language.commands[piece.value("officer_code")]
             if self._command_fits(command, head, hi):
                 return command.code
-        if piece.has("code") and head not in self._ignored:
+        if piece.has("code") and head not in self._around.ignored:
             return piece.value("code")
         if piece.has("ordinary_code"):
             return self._ordinary(piece.value("ordinary_code"), head, lo, hi, has_subject)
@@ -250,7 +247,7 @@ class Planner:
         if command is not None:
             return code if self._command_fits(command, head, hi) else None
         form = self._language.forms[code]
-        if self._has_beside(form, head, lo, hi) or self._is_set_apart(form, head, hi):
+        if self._around.stands(form, head, lo, hi) or self._is_set_apart(form, head, hi):
             return code
         if not has_subject and self._is_enough(form, head, lo, hi):
             return code
@@ -367,7 +364,7 @@ class Planner:
                 continue
             other = self._report_code(at) if senses else None
             if other is None:
-                is_new = piece.is_after_border and piece.gap.strip() in _NEW_SENTENCE
+                is_new = piece.is_after_border and piece.gap.strip() in NEW_SENTENCE
                 if is_new and is_near_code(piece, self._language):
                     found += self._misread(at, self._until_next_code(at, hi))
                 continue
@@ -381,7 +378,7 @@ class Planner:
                 continue
             if not is_word and (other == current or not piece.is_after_border):
                 continue
-            if piece.became is None and self._has_beside(
+            if piece.became is None and self._around.stands(
                 self._language.forms[other], at, at + 1, self._until_next_code(at, hi)
             ):
                 found.append((other, at, at))
@@ -400,88 +397,14 @@ class Planner:
             form = self._language.forms[code]
             if found is not None and not form.outranks_aliases:
                 continue
-            if self._has_beside(form, at, lo, hi):
+            if self._around.stands(form, at, lo, hi):
                 found = (code, at)
                 if form.outranks_aliases or self._pieces[at].text == code.lower():
                     break
         return found
 
     def _report_code(self, at: int) -> str | None:
-        return None if at in self._ignored else report_code(self._pieces[at], self._language)
-
-    def _has_beside(self, form: Form, at: int, lo: int, hi: int) -> bool:
-        """Tell whether the thing itself stands beside a code word (`lampu darurat` has none)."""
-        if self._is_denied(at):
-            return False
-        word = self._pieces[at]
-        if self._is_announced(at) or (form.enough and self._names_a_report(at)):
-            return True
-        reach = hi if form.outranks_aliases and word.is_after_border else at + _BESIDE + 1
-        window = range(max(lo, at - _BESIDE), min(hi, reach))
-        if any(index != at and self._is_thing(form, index) for index in window):
-            return True
-        is_thing = any(word.has(domain, value) for domain, value in form.beside)
-        if not is_thing or word.text == form.code.lower():
-            return False
-        before = self._pieces[at - 1] if at > lo else None
-        if before is not None and "arrive" in before.marks:
-            return True
-        names_somebody = form.outranks_aliases and any(
-            "foreigner" in piece.marks
-            or piece.has("units", "child")
-            or (piece is not word and report_code(piece, self._language) is not None)
-            for piece in (self._pieces[index] for index in window)
-        )
-        return names_somebody or any(self._counts_people(index) for index in window)
-
-    def _names_a_report(self, at: int) -> bool:
-        """See `PERGI 104277`, wherever it stands."""
-        digits, _ = ref.join_digits(self._pieces, at + 1, len(self._pieces))
-        return is_well_formed(digits)
-
-    def _is_announced(self, at: int) -> bool:
-        """See `lapor PMI` or `wisata#WNA#2`: the code word itself where nothing else is meant."""
-        word, before = self._pieces[at], self._pieces[at - 1] if at else None
-        after = self._pieces[at + 1] if at + 1 < len(self._pieces) else None
-        if not word.has("code") or word.text != word.value("code").lower():
-            return False
-        is_field = word.begins_field and (after is None or after.begins_field)
-        counts = after is not None and after.is_number and word.gap.strip() in _NEW_SENTENCE
-        return is_field or counts or (before is not None and "reporting" in before.marks)
-
-    def _is_thing(self, form: Form, index: int) -> bool:
-        piece = self._pieces[index]
-        before = self._pieces[index - 1] if index else None
-        for domain, value in form.beside:
-            if (
-                domain == "countries"
-                and not piece.senses
-                and piece.text in self._language.words.iso
-            ):
-                return True
-            if not piece.has(domain, value):
-                continue
-            if domain == "destinations" and (
-                HARBOUR in piece.senses[domain] or (before is not None and "at" in before.marks)
-            ):
-                continue
-            return True
-        return False
-
-    def _counts_people(self, index: int) -> bool:
-        piece = self._pieces[index]
-        after = self._pieces[index + 1] if index + 1 < len(self._pieces) else None
-        return (
-            (piece.is_number or piece.has("numbers"))
-            and after is not None
-            and counts_persons(after)
-        )
-
-    def _is_denied(self, at: int) -> bool:
-        return any(
-            "absent" in self._pieces[i].marks and i not in self._ignored
-            for i in range(max(0, at - 2), at)
-        )
+        return None if at in self._around.ignored else report_code(self._pieces[at], self._language)
 
     # --- no code at all ------------------------------------------------------------------------
 
@@ -497,7 +420,7 @@ class Planner:
                 return False  # `BANTU NIHIL` asks for help
             self._plan.question = None
         verdict = self._denials.verdict(head)
-        self._ignored = verdict.ignored
+        self._around.ignored = verdict.ignored
         if verdict.reported_at is not None:
             self._plan.is_quiet = is_quiet
             self._plan.parts = [Part(verdict.code, verdict.reported_at, 0, whole)]
@@ -522,7 +445,7 @@ class Planner:
         if "done" in self._pieces[head].marks and head + 1 < len(self._pieces):
             head += 1  # `sudah pulang`
         leaves = any("depart" in self._pieces[i].marks for i in rest)
-        counts = any(self._counts_people(i) for i in rest)
+        counts = any(self._around.counts_people(i) for i in rest)
         if not leaves or not (counts or "depart" in self._pieces[head].marks):
             return False
         known = ("days", "numbers", "units", "destinations", "transport", "courtesy", "filler")

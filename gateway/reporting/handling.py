@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from gateway import clock
 from gateway.messaging import sending
-from gateway.reporting import commands, keeping, limits, linking, officers_texts
+from gateway.reporting import afterwards, commands, keeping, limits, linking, officers_texts
 from gateway.reporting.desk import Desk
 from gateway.reporting.senders import Sender, who_sent
 from gateway.reporting.voice import URGENT, Reply
@@ -22,19 +22,14 @@ from models.inbox import InboundMessage
 from models.people import Phone, PhoneKind
 from models.report import Report
 from models.states import Lane, ReportState
-from parsers.answering import agrees, read_answer, read_correction
-from parsers.numbers import read_number
-from parsers.reading import Item, Outcome, Reading, has_misspelt, read, read_under
+from parsers.answering import read_answer, read_correction
+from parsers.reading import Item, Outcome, Reading, read
 
 #: The same text is the same report for so long, and a question stays open.
 _A_DAY = timedelta(hours=24)
 #: Later than this an answer names the day of what it answers.
 _LATE_AFTER = timedelta(hours=6)
 _MOST_OPEN_QUESTIONS = 10
-#: What became of a text that named no code; its sender may still name it.
-_WITHOUT_CODE = ("chat", "question")
-_ENOUGH_FIELDS = 2
-_FEW_WORDS = 4
 #: A text may overtake another on its way by so much.
 _OVERTAKES_WITHIN = timedelta(hours=6)
 #: A text with more words is no answer to a question, but talk.
@@ -183,10 +178,12 @@ class _Handling:
             answered = self._answer()
             if answered is not None:
                 return answered
-        command = self._command_with_number()
-        if command is not None:
-            return command
-        named = self._named_code(reading)
+        completed = afterwards.read_with_number(
+            self.session, self.desk, self.message, self.spoken_at
+        )
+        if completed is not None:
+            return self._unkept(completed.items)
+        named = afterwards.named_code(self.session, self.desk, self.message, reading)
         if named is not None:
             return self._tell_under(named)
         only = reading.items[0] if len(reading.items) == 1 else None
@@ -324,82 +321,16 @@ class _Handling:
             return Told("chat")
         return self._asked_again() or Told("chat", self.desk.voice.item(item))
 
-    def _named_code(self, reading: Reading) -> str | None:
-        """Tell a message that is a report's code alone, or `ya` where one code was offered."""
-        item = reading.items[0]
-        forms = self.desk.language.forms
-        if len(reading.items) > 1:
-            return None
-        if item.outcome is not Outcome.CHAT and item.code in forms:
-            words = [word for word in self.message.text.upper().split() if word != item.code]
-            return item.code if not words else None
-        if not agrees(self.message.text, self.desk.language):
-            return None
-        asked = limits.last_sent(self.session, self.sender.phone.id, clock.now() - _A_DAY)
-        asking = (
-            form for form in forms.values() if asked in (form.ask_if_unsure, form.replies.hint)
-        )
-        return next((form.code for form in asking if asked is not None), None)
-
     def _tell_under(self, code: str) -> Told:
-        """Read the text before this one under the code that is named now, if it had none itself."""
-        language = self.desk.language
-        reading = read(code, language, now=self.spoken_at)
-        last = self._text_before()
-        if last is not None and last.outcome in _WITHOUT_CODE:
-            whole = read_under(last.text, code, language, now=self.spoken_at)
-            if self._is_meant(whole, last.text):
-                reading = whole
-                last.outcome = "joined"
-                self.message.text_key = key_hash(whole)
-        return self._same_again(reading.items) or self._keep(reading.items, ())
-
-    def _text_before(self) -> InboundMessage | None:
-        """Give what this phone sent last, if that was within the hour."""
-        return self.session.scalars(
-            sa.select(InboundMessage)
-            .where(
-                InboundMessage.phone_id == self.message.phone_id,
-                InboundMessage.id < self.message.id,
-                InboundMessage.received_at > self.message.received_at - limits.HOUR,
-            )
-            .order_by(InboundMessage.id.desc())
-            .limit(1)
-        ).first()
-
-    def _command_with_number(self) -> Told | None:
-        """Do a command whose number was asked for and comes now: BATAL, then `104277`."""
-        number = read_number(self.message.text)
-        last = self._text_before() if number else None
-        if number is None or last is None or last.outcome != "command":
-            return None
-        language = self.desk.language
-        asked = read(last.text, language, now=self.spoken_at).items[0]
-        if asked.outcome is not Outcome.COMMAND or asked.missing != ("ref",):
-            return None
-        whole = f"{asked.code} {number} {asked.fields.get('note', '')}"
-        return self._unkept(read(whole, language, now=self.spoken_at).items)
-
-    def _is_meant(self, whole: Reading, text: str) -> bool:
-        """Tell whether a text was the report whose code came after it.
-
-        Where the sender was asked for any code at all, one date in a talk about a meeting is not
-        enough to make it a report; beside the code itself, misspelt, it is.
-        """
-        if not whole.items:
-            return False
-        item = whole.items[0]
-        stored = {Outcome.REPORT, Outcome.DRAFT}
-        if any(one.code != item.code or one.outcome not in stored for one in whole.items):
-            return False
-        code = item.code or ""
-        form = self.desk.language.forms[code]
-        asked = limits.last_sent(self.session, self.sender.phone.id, clock.now() - limits.HOUR)
-        needed = int(not form.never_waits)
-        is_sure = has_misspelt(text, code) or (form.denies and len(text.split()) <= _FEW_WORDS)
-        if asked == "ERR_KODE":
-            needed = 1 if is_sure else _ENOUGH_FIELDS
-        return len(item.fields.keys() - {"note"}) >= needed
+        """Do what a code asks that came by itself, or after the text it belongs to."""
+        whole = afterwards.read_with_text_before(
+            self.session, self.desk, self.message, code, self.spoken_at
+        )
+        if whole.before is not None:
+            whole.before.outcome = "joined"
+            self.message.text_key = key_hash(whole.reading)
+        items = whole.reading.items
+        return self._same_again(items) or self._keep(items, ())
 
     def _correction(self) -> Told | None:
         """Put right the newest report of this phone: `salah, 3 org`."""
