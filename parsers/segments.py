@@ -12,6 +12,7 @@ _CODEC: Final = "gsm03.38"
 _ESCAPE: Final = 0x1B
 _BASIC = frozenset(bytes([code]).decode(_CODEC) for code in range(128) if code != _ESCAPE)
 _EXTENDED = frozenset("\f^{}\\[~]|€")
+_GSM7 = _BASIC | _EXTENDED
 
 _GSM7_SINGLE, _GSM7_PART = 160, 153
 _UCS2_SINGLE, _UCS2_PART = 70, 67
@@ -38,8 +39,10 @@ class Measure:
 
 def measure(text: str) -> Measure:
     """Measure a text as a phone network would cut it."""
-    if all(character in _BASIC or character in _EXTENDED for character in text):
-        costs = [2 if character in _EXTENDED else 1 for character in text]
+    if _GSM7.issuperset(text):
+        costs = [1] * len(text)
+        if not is_plain_gsm7(text):
+            costs = [2 if character in _EXTENDED else 1 for character in text]
         return Measure("GSM-7", sum(costs), _parts(costs, _GSM7_SINGLE, _GSM7_PART))
     costs = [2 if ord(character) > _LAST_BMP else 1 for character in text]
     return Measure("UCS-2", sum(costs), _parts(costs, _UCS2_SINGLE, _UCS2_PART))
@@ -59,7 +62,7 @@ def _parts(costs: list[int], single: int, part: int) -> int:
 
 def is_plain_gsm7(text: str) -> bool:
     """Tell whether every character costs one unit of GSM-7."""
-    return all(character in _BASIC for character in text)
+    return _BASIC.issuperset(text)
 
 
 def to_gsm7(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, Literal
 
 from gateway.reporting.desk import Desk
@@ -54,13 +55,17 @@ def _kept(item: Item, place: int, village: str) -> Kept:
         problems=item.problems,
         urgency=item.urgency,
         flags=item.flags,
-        number=numbers.number_for(place, _SAMPLE_KEY) if item.outcome is Outcome.REPORT else None,
+        number=_sample_number(place) if item.outcome is Outcome.REPORT else None,
         villages=(village,),
     )
 
 
-#: Numbers in a preview are nobody's.
-_SAMPLE_KEY = b"samples"
+@cache
+def _sample_number(place: int) -> str:
+    """Give the number of the n-th report of a text; numbers in a preview are nobody's."""
+    return numbers.number_for(place, b"samples")
+
+
 _SAMPLE_CODE = "123456"
 #: What a command about a report is answered with, as if that report had just come in.
 _ABOUT_A_REPORT = {
