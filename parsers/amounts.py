@@ -101,7 +101,8 @@ _LEADS = frozenset(
 _PLATES = frozenset(["dh", "eb", "ed", "dk", "dr", "ea", "dd", "l", "b", "n"])
 _TWO_DIGITS = re.compile(r"\d/\d")
 _ROUGHLY = ("\u00b1", "+-", "+/-", "~")
-_OTHER = frozenset(["clock", "money", "phone", "birth"])
+_CUT_UNITS = ("t", "h")
+_OTHER = frozenset(["clock", "money", "phone", "birth", "class"])
 
 
 def tell_apart(pieces: Sequence[Piece], iso: Collection[str]) -> list[Amount]:
@@ -384,6 +385,8 @@ def _rest_of_date(spot: _Spot) -> int:
 
 def _people(spot: _Spot) -> Amount:
     piece, before = spot.piece, spot.before
+    if _is_cut_unit(spot):
+        return spot.amount(Role.OTHER)
     unit, sure, last = _unit(spot.after), 0, spot.last
     sex = _sex_before(spot)
     if sex:
@@ -409,6 +412,14 @@ def _people(spot: _Spot) -> Amount:
         value, first = None, spot.at - 1 if is_bound else spot.at
         unit = "" if unit == "child" else unit
     return Amount(Role.PEOPLE, spot.at, first, last, value, unit, sure, minus, is_rough)
+
+
+def _is_cut_unit(spot: _Spot) -> bool:
+    """See `anak perempuan 14 t hilang`: one letter is what is left of `th` or `hr`."""
+    after = spot.after
+    if after is None or after.is_after_border or not after.gap:
+        return False
+    return after.is_unknown_word and after.text in _CUT_UNITS
 
 
 def _is_added(spot: _Spot) -> bool:

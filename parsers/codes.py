@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from parsers.denials import Denials, report_code
+from parsers.form import END
 from parsers.kinds import ref
 from parsers.numbers import is_well_formed
 from parsers.slips import ONE_EDIT_FROM, is_near_code, is_scrap, is_slip_of
@@ -95,28 +96,43 @@ class Planner:
         ends = [*begins[1:], len(self._pieces)]
         self._plan.question = None
         self._plan.parts = [
-            Part(self._taken_over(code, begin, end), at, begin, end)
+            Part(self._taken_over(code, at, begin, end), at, begin, end)
             for (code, at, _), begin, end in zip(starts, begins, ends, strict=True)
         ]
         return self._plan
 
-    def _taken_over(self, code: str, first: int, last: int) -> str:
+    def _taken_over(self, code: str, at: int, first: int, last: int) -> str:
         """Return the code that outranks one by a word in its text (`WNA ... su pulang`)."""
+        is_alias = at >= 0 and self._is_alias(at, code)
         for form in self._language.forms.values():
-            for loser, senses in form.takes_over:
+            rows = (*form.takes_over, *form.takes_over_aliases) if is_alias else form.takes_over
+            for loser, senses in rows:
                 if loser == code and self._has_in_a_row(senses, first, last):
                     return form.code
         return code
+
+    def _is_alias(self, at: int, code: str) -> bool:
+        """Tell another word for a code from the code itself, misspelt or not."""
+        return self._pieces[at].has("code", code) and self._pieces[at].text != code.lower()
 
     def _has_in_a_row(self, senses: Sequence[tuple[str, str]], first: int, last: int) -> bool:
         """Find words with these meanings, one right after the other."""
         (domain, value), *others = senses
         return any(
-            first <= at < last - len(others)
+            first <= at < last
             and self._pieces[at].has(domain, value)
-            and all(self._pieces[at + step].has(*sense) for step, sense in enumerate(others, 1))
+            and not self._around.is_denied(at)
+            and not self._around.names_a_place(at)
+            and all(self._means(at + step, last, sense) for step, sense in enumerate(others, 1))
             for at in self._with_domain(domain)
         )
+
+    def _means(self, at: int, last: int, sense: tuple[str, str]) -> bool:
+        """Tell whether a piece has a meaning; `end` is none, or one that something new begins."""
+        piece = self._pieces[at] if at < last else None
+        if sense == END:
+            return piece is None or piece.is_after_border or piece.has("courtesy")
+        return piece is not None and not piece.begins_line and piece.has(*sense)
 
     def _with_domain(self, domain: str) -> list[int]:
         """List the pieces that have a meaning in a domain; three of its words are asked for."""
@@ -148,17 +164,46 @@ class Planner:
         has_number = any(self._pieces[at].is_number for at in range(head, hi))
         return [(MISREAD, head, lo)] if has_number else []
 
+    def _is_misread_code(self, at: int, hi: int, *, but: str) -> bool:
+        """Tell a word that stands in a code's place by its mark, and may be another misspelt."""
+        piece = self._pieces[at]
+        is_set_apart = at + 1 < hi and self._pieces[at + 1].begins_field
+        return (
+            is_set_apart
+            and piece.is_unknown_word
+            and not is_slip_of(piece.text, but.lower(), loosely=True)
+            and self._may_be_code(at)
+        )
+
+    def _may_be_alarm(self, head: int) -> bool:
+        """Ask at `hiang turis jepang`: a misspelt word for an emergency makes no guest of it."""
+        typed = self._pieces[head].text
+        if not self._pieces[head].is_unknown_word or len(typed) < ONE_EDIT_FROM:
+            return False
+        for form in self._language.forms.values():
+            if form.outranks_aliases and form.ask_if_unsure is not None:
+                words = (word for word in form.ordinary_aliases if len(word) >= ONE_EDIT_FROM)
+                if any(is_slip_of(typed, word, loosely=True) for word in words):
+                    self._plan.question = (form.code, form.ask_if_unsure)
+                    return True
+        return False
+
     def _may_be_code(self, at: int) -> bool:
         """Tell a misspelt code, or a misspelt longer word for one (`tik` for `tki`)."""
         piece = self._pieces[at]
         after = self._pieces[at + 1] if at + 1 < len(self._pieces) else None
         is_set_apart = after is not None and (
-            after.begins_field or ("goal" not in piece.marks and after.has("countries"))
+            after.begins_field
+            or after.is_number  # `pi 3 org ...` at the start of a line
+            or ("goal" not in piece.marks and after.has("countries"))
         )
         if is_near_code(piece, self._language, is_set_apart=is_set_apart):
             return True
-        is_long = piece.is_unknown_word and len(piece.text) > _SHORTEST_ALIAS
-        return is_long and self._language.words.is_near(piece.text, "code")
+        is_field = after is not None and after.begins_field
+        is_long = len(piece.text) > _SHORTEST_ALIAS or is_field
+        return (
+            is_long and piece.is_unknown_word and self._language.words.is_near(piece.text, "code")
+        )
 
     def _says_it_again(self, code: str, lo: int, hi: int) -> bool:
         """See `sakit` on the line after DARURAT: an everyday word for the code before it."""
@@ -189,9 +234,14 @@ class Planner:
         if later is None:
             return []
         code, at = later
+        if self._is_alias(at, code) and (
+            self._is_misread_code(head, hi, but=code) or self._may_be_alarm(head)
+        ):
+            return []  # `xRG#bule ...`: another report was meant than the everyday word tells
         self._plan.is_quiet = self._plan.is_quiet or is_quiet
         # `WN jepang 2 org wisata. PMI ...`: what stands before the code is another report.
-        other = self._misread(lo, at) if self._pieces[at].is_after_border else []
+        is_same = is_slip_of(self._pieces[head].text, code.lower(), loosely=True)
+        other = [] if is_same or not self._pieces[at].is_after_border else self._misread(lo, at)
         return [*other, (code, at, at if other else lo), *self._further(code, at, hi)]
 
     def _head(self, lo: int, hi: int) -> tuple[int, bool, bool]:
@@ -252,7 +302,8 @@ class Planner:
         if not has_subject and self._is_enough(form, head, lo, hi):
             return code
         if form.ask_if_unsure is not None:
-            self._plan.question = (code, form.ask_if_unsure)
+            ask = self._denials.question(form) if form.denies else form.ask_if_unsure
+            self._plan.question = (code, ask)
         return None
 
     def _is_set_apart(self, form: Form, head: int, hi: int) -> bool:
@@ -360,12 +411,12 @@ class Planner:
                 break
             piece = self._pieces[at]
             senses = piece.senses
-            if senses and "code" not in senses and "ordinary_code" not in senses:
+            is_code = "code" in senses or "ordinary_code" in senses
+            if senses and not is_code and ";" not in piece.gap:
                 continue
-            other = self._report_code(at) if senses else None
+            other = self._report_code(at) if is_code else None
             if other is None:
-                is_new = piece.is_after_border and piece.gap.strip() in NEW_SENTENCE
-                if is_new and is_near_code(piece, self._language):
+                if piece.is_after_border and piece.gap.strip() in NEW_SENTENCE:
                     found += self._misread(at, self._until_next_code(at, hi))
                 continue
             current = found[-1][0] if found else code
@@ -378,8 +429,11 @@ class Planner:
                 continue
             if not is_word and (other == current or not piece.is_after_border):
                 continue
-            if piece.became is None and self._around.stands(
-                self._language.forms[other], at, at + 1, self._until_next_code(at, hi)
+            end = self._until_next_code(at, hi)
+            form = self._language.forms[other]
+            if piece.became is None and (
+                self._around.stands(form, at, at + 1, end)
+                or (is_word and self._around.is_misspelt_country(form, at + 1, end))
             ):
                 found.append((other, at, at))
         return found

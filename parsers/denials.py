@@ -152,11 +152,17 @@ class Denials:
         return Verdict(form.code, reported_at=at)
 
     def _ask(self, form: Form) -> Verdict:
-        if any(
-            piece.is_unknown_word and is_near_month(piece, self._language) for piece in self._pieces
-        ):
-            return Verdict(form.code, ask="ERR_BULAN")
-        return Verdict(form.code, ask=form.ask_if_unsure or "ERR_KODE")
+        return Verdict(form.code, ask=self.question(form))
+
+    def question(self, form: Form) -> str:
+        """Give the reply that asks for the month, where it may be misspelt, or for the meaning."""
+        before: Piece | None = None
+        for piece in self._pieces:
+            is_led = before is not None and "month" in before.marks
+            if piece.is_unknown_word and (is_led or is_near_month(piece, self._language)):
+                return "ERR_BULAN"
+            before = piece
+        return form.ask_if_unsure or "ERR_KODE"
 
     def _absence_at_head(self, form: Form, head: int) -> Verdict:
         """Ask at `WNA tidak ada`, which is no report of a foreigner and may be one of nothing."""

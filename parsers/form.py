@@ -37,6 +37,7 @@ _FORM_KEYS = frozenset(
         "denies",
         "enough",
         "takes_over",
+        "takes_over_aliases",
         "ask_if_unsure",
         "outranks_aliases",
         "about",
@@ -49,6 +50,9 @@ _FORM_KEYS = frozenset(
     ]
 )
 _FIELD_KEYS = frozenset(["name", "kind", "label", "wanted", "may_be_unknown", "ask", "limits"])
+
+END = ("end", "")
+"""In a row of words, the end of what is said."""
 _REPLY_KEYS = frozenset(["ok", "incomplete", "help", "hint"])
 _COMMAND_KEYS = frozenset(
     [
@@ -110,6 +114,8 @@ class Form:
     """Fields of which each alone makes a whole report; nothing else is missing then."""
     takes_over: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
     """Other codes' reports that are this one when such words follow each other in them."""
+    takes_over_aliases: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
+    """The same, only where another word than the code itself stands for that report."""
     outranks_aliases: bool = False
     """Anywhere on a line it counts before another code's alias: `ada turis mencurigakan`."""
     denies: bool = False
@@ -207,7 +213,8 @@ def read_form(source: Source, kinds: Collection[str]) -> Form:
         urgent_if_minor=raw.get("urgent_if_minor", False) is True,
         beside=tuple(_sense(words) for words in raw.get("beside", [])),
         enough=_words(source, raw, "enough"),
-        takes_over=tuple(_takes_over(source, raw.get("takes_over", {}))),
+        takes_over=tuple(_takes_over(source, raw, "takes_over")),
+        takes_over_aliases=tuple(_takes_over(source, raw, "takes_over_aliases")),
         denies=raw.get("denies", False) is True,
         ask_if_unsure=_optional(source, raw, "ask_if_unsure"),
         outranks_aliases=raw.get("outranks_aliases", False) is True,
@@ -343,11 +350,13 @@ def _words(source: Source, raw: Mapping[str, Any], key: str) -> tuple[str, ...]:
 
 def _takes_over(
     source: Source,
-    raw: Any,  # noqa: ANN401
+    raw: Mapping[str, Any],
+    key: str,
 ) -> Iterable[tuple[str, tuple[tuple[str, str], ...]]]:
-    if not isinstance(raw, dict):
-        raise source.wrong("takes_over", "takes_over is no table", 'Write { WNA = ["marks:x"] }.')
-    for code, senses in raw.items():
+    rows = raw.get(key, {})
+    if not isinstance(rows, dict):
+        raise source.wrong(key, f"{key} is no table", 'Write { WNA = ["marks:x"] }.')
+    for code, senses in rows.items():
         for words in senses:
             yield code, tuple(_sense(one) for one in words.split())
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from parsers.cleaning import clean
 from parsers.datafiles import DataError, Source, layered
-from parsers.form import Command, Form, read_commands, read_form
+from parsers.form import END, Command, Form, read_commands, read_form
 from parsers.kinds.registry import KINDS
 from parsers.language import Language
 from parsers.reading import read
@@ -102,10 +102,10 @@ def _add_longer_aliases(vocabulary: Vocabulary, form: Form, ordinary: set[str]) 
 
 
 def _check_beside(form: Form, source: Source, vocabulary: Vocabulary) -> None:
-    senses = [sense for _, row in form.takes_over for sense in row]
+    senses = [sense for _, row in (*form.takes_over, *form.takes_over_aliases) for sense in row]
     senses += [sense for hint in form.hints for sense in hint]
     for domain, value in (*form.beside, *senses):
-        if not vocabulary.knows(domain, value):
+        if (domain, value) != END and not vocabulary.knows(domain, value):
             raise source.wrong(
                 f"{domain}:{value}" if value else domain,
                 f"{domain}:{value} is in no words file",

@@ -51,6 +51,7 @@ MOST_PIECES = 320
 MOST_ITEMS = 5
 
 _NOT_THIS = frozenset(["bukan", "bkn"])
+_DENIES = (*_NOT_THIS, "tapi")
 _LONGEST_DENIED = 8
 _WORD = re.compile(r"[^\W\d_]+")
 _LONG_CODE = 5
@@ -162,7 +163,7 @@ class _Pass:
         self._head = head
         self._cleaned = cleaned(head)
         self.pieces = cut(self._cleaned.text, language.words)
-        self._may_deny = any(word in self._cleaned.text for word in _NOT_THIS)
+        self._may_deny = any(word in self._cleaned.text for word in _DENIES)
         if len(self.pieces) > MOST_PIECES:
             self._keep_the_rest(self.pieces[MOST_PIECES].start)
         if COVER in self._head:
@@ -333,7 +334,7 @@ class _Pass:
                     piece.became = CODE
         if self._may_deny:
             for index, piece in enumerate(pieces):
-                if piece.text in _NOT_THIS:
+                if piece.text in _NOT_THIS or _is_misspelt_denial(piece):
                     _leave_out_denied(pieces, index)
         return make_work(self._head, self._cleaned, pieces, self._language, form, self._now)
 
@@ -461,6 +462,11 @@ def _is_only_pictures(text: str) -> bool:
     """Tell a thumb or folded hands: the `ok` of a phone that has them."""
     signs = [unicodedata.category(one) for one in text if not one.isspace()]
     return "So" in signs and {*signs} <= {"So", "Sk", "Mn", "Cf"}
+
+
+def _is_misspelt_denial(piece: Piece) -> bool:
+    """See `bukn batam tapi medan`: near other words, too, but `tapi` tells."""
+    return piece.is_unknown_word and DamerauLevenshtein.distance(piece.text, "bukan") == 1
 
 
 def _leave_out_denied(pieces: list[Piece], first: int) -> None:

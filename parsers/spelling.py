@@ -34,13 +34,17 @@ _NEEDS_MORE = frozenset(["weekdays", "months", "numbers", "durations"])
 """Domains whose words put a value into a field by themselves: too much for a word that is near."""
 
 _DONE, _LEFT, _MOVED = ("marks", "done"), ("marks", "left"), ("marks", "moved")
+_HOME, _FOREIGNER = ("marks", "home"), ("marks", "foreigner")
 _MONTH = ("marks", "month")
 _WHICH_MONTH = frozenset(["ini", "lalu"])
 _NOTHING: frozenset[tuple[str, str]] = frozenset()
 _SAYS_LITTLE = frozenset(["ordinary", "places", "place_numbers"])
 _EVERYDAY = frozenset([("ordinary", "ordinary")])
+_BEFORE_A_DAY = frozenset(["tgl", "tanggal", "tg", "tgal"])
 _BEFORE_A_MONTH = frozenset(["bulan", "bln", "tgl", "tanggal", "nihil", "nhl", "kosong"])
 _POLITE = frozenset(["courtesy", "marks", "ordinary"])
+
+_SHORT_MONTH = 4
 
 _SHORT_BUT_SURE = frozenset(["ke", "di", "dr", "pi", "su", "td", "rt", "rw"])
 """Words of two letters that people leave the blank away after."""
@@ -51,6 +55,14 @@ class Known(NamedTuple):
 
     domains: frozenset[str]
     meanings: frozenset[tuple[str, str]]
+
+
+class _Beside(NamedTuple):
+    """The words around a misspelt one; what stands behind a mark or glued on is not beside it."""
+
+    earlier: Token | None
+    before: Token | None
+    after: Token | None
 
 
 class Spelling:
@@ -100,9 +112,12 @@ class Spelling:
                 mended.append(token)
                 continue
             looked_at += 1
-            before = mended[-1] if mended else None
-            after = tokens[at] if at < len(tokens) and tokens[at].gap in ("", " ") else None
-            mended += [self._title(token)] if in_name else self._mended(token, before, after)
+            beside = _Beside(
+                mended[-2] if len(mended) > 1 else None,
+                mended[-1] if mended else None,
+                tokens[at] if at < len(tokens) and tokens[at].gap == " " else None,
+            )
+            mended += [self._title(token)] if in_name else self._mended(token, beside)
         return mended
 
     def _near(self, typed: str) -> Mapping[str, int]:
@@ -144,21 +159,25 @@ class Spelling:
         titles = [word for word in near if self._words[word].domains <= _POLITE]
         return token._replace(text=titles[0]) if len(titles) == len(near) == 1 else token
 
-    def _mended(self, token: Token, before: Token | None, after: Token | None) -> list[Token]:
-        has_number = after is not None and not after.gap
+    def _mended(self, token: Token, beside: _Beside) -> list[Token]:
         single = self._undoubled(token.text)
-        # `jaan2` may be `jalan2`: no month.
-        if single is not None and not (has_number and "months" in self._words[single].domains):
-            return [token._replace(text=single)]
-        after = after if after is not None and after.gap else None
         near = self.near(token.text)
-        halves = self._split(token, before)
+        # `1 jaan` may be `jalan`: no month.
+        if single is not None and (
+            not near
+            or "months" not in self._words[single].domains
+            or self._is_led(single, token, beside)
+        ):
+            return [token._replace(text=single)]
+        halves = self._split(token, beside.before)
         if halves and (
-            self._is_counted(halves[0].text, before)
+            self._is_counted(halves[0].text, beside.before)
             or not self._is_rather_one(halves[1].text, near)
         ):
             return halves
-        return [self._repaired(token, near, before, after)] if near else [token]
+        if not near:
+            return [token]
+        return [self._repaired(token, near, beside)]
 
     def _is_rather_one(self, second: str, near: Mapping[str, int]) -> bool:
         """Tell one misspelt word from two without the blank: `mblasia` has no Asia in it."""
@@ -231,11 +250,9 @@ class Spelling:
         is_long = len(part) >= _SHORTEST_PART
         return part in self._words and (is_long or part in _SHORT_BUT_SURE)
 
-    def _repaired(
-        self, token: Token, near: Mapping[str, int], before: Token | None, after: Token | None
-    ) -> Token:
+    def _repaired(self, token: Token, near: Mapping[str, int], beside: _Beside) -> Token:
         """Mend one word, where a single small word is near and nothing that must be asked about."""
-        expected = self._expected(near, before, after)
+        expected = self._expected(near, beside)
         if expected is not None:
             return token._replace(text=expected)
         if any(self._is_left_to_its_kind(word) for word in near):
@@ -250,7 +267,7 @@ class Spelling:
         meanings = self._words[word].meanings - _EVERYDAY
         if not meanings or any(not meanings & self._words[one].meanings for one in nearest):
             return token
-        if self._words[word].domains & _NEEDS_MORE and not self._is_led(word, token, before):
+        if self._words[word].domains & _NEEDS_MORE and not self._is_led(word, token, beside):
             return token
         typed = token.text
         is_swapped = word[:2] == typed[1::-1]
@@ -258,14 +275,13 @@ class Spelling:
             return token  # most names differ from a word in their first letter
         return token._replace(text=word)
 
-    def _expected(
-        self, near: Mapping[str, int], before: Token | None, after: Token | None
-    ) -> str | None:
+    def _expected(self, near: Mapping[str, int], beside: _Beside) -> str | None:
         """Choose the word that its neighbours let expect.
 
-        `3 haro` is `hari`: what is counted stands behind a number. `su pulag` is a leave: what has
-        happened stands behind `su`. `todak tahu` is a phrase that people write.
+        `3 haro` is `hari`: what is counted stands behind a number. `su pulag`, `turis pulag` is a
+        leave: what has happened stands behind `su`. `todak tahu` is a phrase that people write.
         """
+        before, after = beside.before, beside.after
         led_by = self._meanings(before.text) if before is not None else _NOTHING
         leads = self._meanings(after.text) if after is not None else _NOTHING
         meant: tuple[str, str] | None = None
@@ -275,6 +291,8 @@ class Spelling:
             meant = _MONTH
         elif not led_by.isdisjoint((_DONE, _LEFT, _MOVED)):
             meant = _LEFT
+        elif _FOREIGNER in led_by:
+            meant = _HOME
         word = next((word for word in near if meant in self._meanings(word)), None)
         if word is not None:
             return word
@@ -283,15 +301,14 @@ class Spelling:
             if units:
                 is_one = len({self._words[word].meanings for word in units}) == 1
                 return units[0] if is_one else None
-        return self._paired(near, before, after)
+        return self._paired(near, beside)
 
     def _is_month(self, token: Token) -> bool:
         return token.kind is TokenKind.NUMBER or token.text in _WHICH_MONTH
 
-    def _paired(
-        self, near: Mapping[str, int], before: Token | None, after: Token | None
-    ) -> str | None:
+    def _paired(self, near: Mapping[str, int], beside: _Beside) -> str | None:
         """Choose the word that makes a phrase with its neighbour, where no other is nearer."""
+        before, after = beside.before, beside.after
         paired = [
             word
             for word in near
@@ -311,14 +328,18 @@ class Spelling:
         known = self._words.get(word)
         return known.meanings if known is not None else _NOTHING
 
-    def _is_led(self, word: str, token: Token, before: Token | None) -> bool:
+    def _is_led(self, word: str, token: Token, beside: _Beside) -> bool:
         """Tell a month that stands in a month's place, or that is too long to be anything else."""
         if "months" not in self._words[word].domains:
             return False
-        led = before is not None and (
-            before.kind is TokenKind.NUMBER or before.text in _BEFORE_A_MONTH
-        )
-        return led or len(token.text) >= _ANY_FIRST_LETTER_FROM
+        if len(token.text) >= _ANY_FIRST_LETTER_FROM:
+            return True
+        # `1 jaan`: behind a number a short word may be any.
+        earlier, before = beside.earlier, beside.before
+        is_counted = before is not None and before.kind is TokenKind.NUMBER
+        is_named = before is not None and before.text in _BEFORE_A_MONTH
+        is_dated = earlier is not None and earlier.text in _BEFORE_A_DAY
+        return is_named or (is_counted and (is_dated or len(token.text) > _SHORT_MONTH))
 
 
 def _rests(word: str, edits: int) -> Iterable[str]:

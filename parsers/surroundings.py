@@ -33,7 +33,7 @@ class Surroundings:
 
     def stands(self, form: Form, at: int, lo: int, hi: int) -> bool:
         """Tell whether a word counts as this code: the thing itself is within lo..hi beside it."""
-        if self._is_denied(at):
+        if self.is_denied(at):
             return False
         word = self._pieces[at]
         if self._is_announced(at) or (form.enough and self._names_a_report(at)):
@@ -90,6 +90,13 @@ class Surroundings:
             return True
         return False
 
+    def is_misspelt_country(self, form: Form, at: int, hi: int) -> bool:
+        """See `PERGI jeman 1 org`, behind another report: a misspelt country right after a code."""
+        if at >= hi or ("countries", "") not in form.beside:
+            return False
+        piece = self._pieces[at]
+        return piece.is_unknown_word and bool(self._language.words.near(piece.text, "countries"))
+
     def counts_people(self, index: int) -> bool:
         piece = self._pieces[index]
         after = self._pieces[index + 1] if index + 1 < len(self._pieces) else None
@@ -99,7 +106,12 @@ class Surroundings:
             and counts_persons(after)
         )
 
-    def _is_denied(self, at: int) -> bool:
+    def names_a_place(self, at: int) -> bool:
+        """See `di kali mati`: a word inside a place says nothing of people."""
+        before = self._pieces[at - 1] if at and not self._pieces[at].is_after_border else None
+        return before is not None and before.has("places")
+
+    def is_denied(self, at: int) -> bool:
         return any(
             "absent" in self._pieces[i].marks and i not in self.ignored
             for i in range(max(0, at - 2), at)

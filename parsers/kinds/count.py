@@ -31,7 +31,7 @@ def read(work: Work, field: Field) -> None:
     totals = [amount for amount in people if amount not in parts]
     if parts:
         totals = [one for one in totals if one.unit or not _is_behind_strange_word(work, one)]
-        if _is_unclear_split(work, field, totals, parts):
+        if _is_unclear_split(work, field, parts):
             return
     best = max((amount.sure for amount in totals), default=-1)
     if best < 1 and parts:
@@ -72,9 +72,9 @@ def _is_family(work: Work, amount: Amount) -> bool:
     return after is not None and after.has("units", "group")
 
 
-def _is_unclear_split(work: Work, field: Field, totals: list[Amount], parts: list[Amount]) -> bool:
-    """Ask at `2 k 1 pr`: two people, or three."""
-    unclear = next((one for one in totals if _has_strange_unit(work, one)), None)
+def _is_unclear_split(work: Work, field: Field, parts: list[Amount]) -> bool:
+    """Ask at `2 k 1 pr`, `2 lk 1 rp`: two people, or three."""
+    unclear = next((one for one in work.amounts if _has_strange_unit(work, one, parts)), None)
     if unclear is None:
         return False
     both = sorted((unclear, *parts), key=_place)
@@ -97,15 +97,21 @@ def _is_behind_strange_word(work: Work, amount: Amount) -> bool:
     )
 
 
-def _has_strange_unit(work: Work, amount: Amount) -> bool:
-    after = work.after(amount.last)
-    return (
-        not amount.unit
-        and after is not None
-        and after.is_unknown_word
-        and len(after.text) <= _SHORT_UNIT
-        and not after.is_after_border
-    )
+def _has_strange_unit(work: Work, amount: Amount, parts: list[Amount]) -> bool:
+    """Tell a number beside a split by sex whose own word is too short to be surely another's."""
+    if amount in parts or amount.role not in (Role.PEOPLE, Role.OTHER):
+        return False
+    unit = work.after(amount.index)
+    if (
+        unit is None
+        or len(unit.text) > _SHORT_UNIT
+        or unit.is_after_border
+        or unit.has("countries")
+    ):
+        return False
+    end = amount.index + 1
+    is_beside = any(amount.first == one.last + 1 or one.first == end + 1 for one in parts)
+    return (unit.is_unknown_word and not amount.unit) or is_beside
 
 
 def _settle_total(work: Work, field: Field, totals: list[Amount], parts: list[Amount]) -> None:

@@ -120,12 +120,12 @@ def _read_beside_foreigner(work: Work, field: Field) -> None:
 
 def _is_said_of_people(work: Work, index: int) -> bool:
     piece, before, after = work.pieces[index], work.before(index), work.after(index)
-    if index > 0 and work.pieces[index - 1].became == CODE:
-        return True
     if len(work.pieces) == 1:
         return True  # it answers the question for it
     if piece.begins_field and (after is None or after.begins_field):
         return True
+    if before is not None and before.became == CODE and piece.has("countries"):
+        return True  # but `SOS jebun kopi` burns; it is no misspelt Jepun
     near = [work.pieces[i] for i in range(max(0, index - _NEAR_CODE), index) if i >= 0]
     is_led = any("foreigner" in one.marks or _counts_strangers(one) for one in near)
     if before is not None and any(mark in before.marks for mark in ("from", "goal", "at", "via")):
@@ -274,6 +274,8 @@ def _is_scrap(piece: Piece) -> bool:
 def _is_in_a_field(work: Work, index: int) -> bool:
     """Tell whether two letters stand where a nationality would: beside the code or a count."""
     piece, before, after = work.pieces[index], work.before(index), work.after(index)
+    if after is not None and after.has("place_numbers") and not after.is_after_border:
+        return False  # `mh RT 11`
     if piece.begins_field or (after is not None and after.is_number):
         return True
     return before is not None and (
@@ -292,8 +294,8 @@ def _repaired(work: Work, field: Field) -> list[tuple[int, tuple[str, ...]]]:
         for last, typed in _spellings(work, index):
             is_field = last == index and _is_alone(work, index) and piece.begins_field
             values = work.near(typed, "countries", is_field=is_field)
-            if not values:
-                continue
+            if not values or work.language.words.is_near(typed, "vague_country"):
+                continue  # `bile` may be `bule`
             indexes = list(range(index, last + 1))
             if len(values) > 1:
                 _ambiguous(work, field, indexes, values)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from parsers.amounts import Amount, Role
 from parsers.items import Reason
+from parsers.slips import is_near_month
 from parsers.tokens import TokenKind
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def _by_word(work: Work, field: Field) -> None:
         if piece.has("days")
         and not _is_without_day(work, index)
         and not _is_end_of_stay(work, field, index)
+        and not _is_of_recruiter(work, field, index)
     ]
     named = named or _weekdays(work, field) or _days_ahead(work, field)
     if not named:
@@ -84,11 +86,23 @@ def _weekdays(work: Work, field: Field) -> list[tuple[int, int]]:
         after = work.after(index)
         if not piece.has("weekdays") or (after is not None and after.text in _NEXT_WEEK):
             continue  # `jumat depan` may be this week's or the next: that is asked for
+        if _is_name(work, index):
+            continue
         if _is_end_of_stay(work, field, index):
             continue
         ahead = (int(piece.value("weekdays")) - work.today.isoweekday()) % _WEEK
         found.append((ahead if _leaves(field) else ahead - _WEEK if ahead else 0, index))
     return found
+
+
+def _is_name(work: Work, index: int) -> bool:
+    """See `ibu snin`, `di jmaat Efata`: whatever it is, it is no day."""
+    before = work.before(index)
+    if before is None or work.pieces[index].is_after_border:
+        return False
+    earlier = work.before(index - 1)
+    is_led = earlier is not None and (earlier.has("places") or "at" in earlier.marks)
+    return "at" in before.marks or before.has("places") or (before.has("courtesy") and is_led)
 
 
 def _days_ahead(work: Work, field: Field) -> list[tuple[int, int]]:
@@ -117,11 +131,24 @@ def _is_end_of_stay(work: Work, field: Field, index: int) -> bool:
     return earlier is None or "done" not in earlier.marks
 
 
+def _is_of_recruiter(work: Work, field: Field, index: int) -> bool:
+    """See `calo datang kmrn, mau bawa 3 org`: a day gone by on which somebody came."""
+    before = work.before(index)
+    is_past = int(work.pieces[index].value("days")) < 0
+    return _leaves(field) and is_past and before is not None and "arrive" in before.marks
+
+
 def _is_without_day(work: Work, index: int) -> bool:
-    """`tadi` alone means today only where nothing follows it that says otherwise."""
+    """`tadi` alone means today only where nothing follows it that says otherwise.
+
+    And `bsk` before a name, as in `rmh bsk Neolaka`, or after a greeting is a misspelt `bpk`.
+    """
+    before, after = work.before(index), work.after(index)
+    if work.pieces[index].text == "bsk" and before is not None:
+        ends = after is None or after.is_after_border
+        return before.has("courtesy") if ends else before.has("places")
     if work.pieces[index].text != "tadi":
         return False
-    after = work.after(index)
     if after is None or after.is_after_border:
         return False
     # `tadi` with a word that is not known may be `tadi malam`, which is another day.
@@ -143,7 +170,7 @@ def _note_departure(work: Work, field: Field) -> None:
 def _settle(work: Work, field: Field, amount: Amount) -> None:
     given = work.given(amount.index, amount.last)
     written = _written(work, amount)
-    if written is None:
+    if written is None or _has_misspelt_month(work, written, amount.last + 1):
         work.report_problem(field.name, given, Reason.UNCLEAR)
         return
     when = _resolve(work, field, written)
@@ -159,6 +186,18 @@ def _settle(work: Work, field: Field, amount: Amount) -> None:
         work.report_problem(field.name, given, Reason.UNCLEAR)
         return
     work.fields[field.name] = when.isoformat()
+
+
+def _has_misspelt_month(work: Work, written: _Written, at: int) -> bool:
+    """See `tgl 30 ds`: a month was named, and it cannot be read."""
+    after = work.pieces[at] if at < len(work.pieces) else None
+    return (
+        written.month is None
+        and after is not None
+        and not after.is_after_border
+        and after.is_unknown_word
+        and is_near_month(after, work.language)
+    )
 
 
 def _written(work: Work, amount: Amount) -> _Written | None:

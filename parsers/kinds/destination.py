@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from parsers.amounts import Role, counts_persons
 from parsers.items import Reason
 from parsers.pieces import CODE
+from parsers.slips import is_slip_of
 from parsers.tokens import TokenKind
 
 if TYPE_CHECKING:
@@ -17,19 +18,24 @@ HARBOUR = "Kupang"
 """Everybody passes through it, so it is the goal only when nothing farther is named."""
 
 _NEAR_CODE = 4
+_SHORT_CODE = 2
 _ONE_OR_OTHER = frozenset(["atau", "atw"])
 _THEN = frozenset(["lalu", "terus", "trus", "trs", "kemudian", "lanjut"])
 """Words before the next stop of a journey."""
+_ROUTE = frozenset(["-", ">", "->", "-->", "\u2192"])
 
 
 def read(work: Work, field: Field) -> None:
     """Choose among all places named; the ways to it stay in the note."""
     goals, bare = _named(work)
-    if field.limits.get("goals_only"):
+    if field.limits.get("goals_only") or _leads_to_strange_word(work):
         bare = []
     for candidates in (goals[::-1], bare):
         farther = [one for one in candidates if one[1] != HARBOUR]
-        if _are_alternatives(work, sorted(farther)):
+        is_unled = candidates is bare and len({name for _, name in farther}) > 1
+        if is_unled and _is_route(work, farther):
+            farther.reverse()
+        elif is_unled or _are_alternatives(work, sorted(farther)):
             farther = sorted(farther)
             (first, one), (second, other) = farther[:2]
             given = work.given(first, second)
@@ -39,10 +45,21 @@ def read(work: Work, field: Field) -> None:
         for index, name in farther[:1]:
             _settle(work, field, index, name)
             return
-    if _repaired(work, field) or (not field.limits.get("goals_only") and _by_code(work, field)):
+    by_code = not goals and not field.limits.get("goals_only")
+    if _repaired(work, field) or (by_code and _by_code(work, field)):
         return
     for index, name in (goals + bare + _where_they_work(work))[:1]:
         _settle(work, field, index, name)
+
+
+def _leads_to_strange_word(work: Work) -> bool:
+    """See `ke tiawan usa`: what stands behind `ke` is the goal, misspelt or not."""
+    return any(
+        piece.is_unknown_word
+        and _is_goal(work, index)
+        and {*work.near(piece.text, "destinations", is_field=True)} - {HARBOUR}
+        for index, piece in (work.free() if work.has_strange_words else ())
+    )
 
 
 def _where_they_work(work: Work) -> list[tuple[int, str]]:
@@ -68,6 +85,15 @@ def _are_alternatives(work: Work, named: list[tuple[int, str]]) -> bool:
     joint = work.pieces[second].gap.strip()
     is_or = len(between) == 1 and between[0].text in _ONE_OR_OTHER
     return (not between and joint == "/") or is_or
+
+
+def _is_route(work: Work, named: list[tuple[int, str]]) -> bool:
+    """See `nunukan-tawau`, `batam > johor`: the last is the goal."""
+    (first, _), (last, _) = named[0], named[-1]
+    stops = {index for index, _ in named}
+    return all(index in stops for index in range(first, last + 1)) and all(
+        work.pieces[index].gap.strip() in _ROUTE for index in range(first + 1, last + 1)
+    )
 
 
 def _named(work: Work) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
@@ -96,7 +122,11 @@ def _is_goal(work: Work, index: int) -> bool:
         return False
     if before.text in _ONE_OR_OTHER and index > 1:
         return _is_goal(work, index - 2)  # `ke batam atau malaysia`
-    is_led = "goal" in before.marks or before.has("labels", "destination")
+    is_led = (
+        "goal" in before.marks
+        or before.has("labels", "destination")
+        or (before.is_unknown_word and is_slip_of(before.text, "ke"))
+    )
     return is_led or (before.text in _THEN and not work.pieces[index].is_after_border)
 
 
@@ -120,10 +150,29 @@ def _by_code(work: Work, field: Field) -> bool:
         )
         is_placed = _is_goal(work, index) or is_next or piece.begins_field
         if piece.text in iso and piece.is_unknown_word and is_placed and not _is_way(work, index):
-            name = work.language.country_name(iso[piece.text])
-            _settle(work, field, index, name)
+            _settle_code(work, field, index, iso[piece.text])
             return True
     return False
+
+
+def _settle_code(work: Work, field: Field, index: int, alpha2: str) -> None:
+    """Take a country's code, unless it is a slip of a word that people write more often (`btm`)."""
+    typed, name = work.pieces[index].text, work.language.country_name(alpha2)
+    after = work.after(index)
+    if after is not None and after.is_unknown_word and after.gap == " ":
+        halves = work.near(typed + after.text, "destinations", is_field=True)
+        if len(halves) == 1:  # `sur abya`
+            work.take(field.name, index + 1)
+            _settle(work, field, index, halves[0])
+            return
+    near = work.language.words.very_near(typed, "destinations") if len(typed) == _SHORT_CODE else ()
+    others = [one for one in near if one != name]
+    if others:
+        given = work.given(index)
+        work.report_problem(field.name, given, Reason.AMBIGUOUS, (name, others[0]))
+        work.take(field.name, index)
+    else:
+        _settle(work, field, index, name)
 
 
 def _repaired(work: Work, field: Field) -> bool:

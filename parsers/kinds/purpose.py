@@ -45,11 +45,20 @@ def _take_best(work: Work, field: Field, ranks: tuple[int, int]) -> None:
         and piece.became in (None, CODE)
         and not _is_denied(work, index)
     ]
+    if len(ranked) > 1:
+        ranked = [one for one in ranked if not _is_counted_group(work, one[1])]
     ranked = [one for one in ranked if one[0] in ranks]
     if ranked:
         _, index = min(ranked)
         work.fields[field.name] = work.pieces[index].value("purposes")
         work.take(field.name, index)
+
+
+def _is_counted_group(work: Work, index: int) -> bool:
+    """See `keluarga 5 org ... liburan`: who they are, where what they came for is told, too."""
+    after = work.after(index)
+    is_counted = after is not None and not after.begins_field and after.is_number
+    return is_counted and work.pieces[index].has("units", "group")
 
 
 def _rank(work: Work, index: int, piece: Piece) -> int:

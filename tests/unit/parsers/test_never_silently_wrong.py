@@ -90,6 +90,93 @@ SLIPS = {
         ("WNA", {"country": "XX", "count": 2, "purpose": "wisata"}, "")
     ],
     "WNA#jepang#todak tahu#wisata": [("WNA", {"country": "JP", "purpose": "wisata"}, "")],
+    # A country misspelt behind PERGI, and a line or sentence whose code cannot be read, stay apart.
+    "WNA jepang 2 org wisata. PERGI jeman 1 org": [
+        ("WNA", {"country": "JP", "count": 2, "purpose": "wisata"}, ""),
+        ("PERGI", {"country": "DE", "count": 1}, ""),
+    ],
+    "DARURAT#sakit#kantor desa\npi 6 org ke singapura besok naik kapal": [
+        ("DARURAT", {"kind": "sakit", "place": "kantor desa"}, ""),
+        (None, {}, "code"),
+    ],
+    "WNA jerman 2 wisata boti 1 hari; PI 3 org malaysia besok": [
+        ("WNA", {"country": "DE", "count": 2, "purpose": "wisata", "days": 1}, ""),
+        (None, {}, "code"),
+    ],
+    "pm 4 org ke kalimantan tgl 30 kapal, calo kasih uang 2 juta per org": [
+        (
+            "PMI",
+            {
+                "count": 4,
+                "destination": "Kalimantan",
+                "event_date": "2026-11-30",
+                "transport": "kapal",
+            },
+            "",
+        )
+    ],
+    # One `tidak tahu` that lost a letter names no country.
+    "WNA#dk tau#1#tdk tau": [("WNA", {"country": "XX", "count": 1, "purpose": "tidak_tahu"}, "")],
+    "WNA#TDK AU#3#TDK TAU": [("WNA", {"country": "XX", "count": 3, "purpose": "tidak_tahu"}, "")],
+    # `bukan X tapi Y`, with a slip in `bukan`.
+    "PMI bukn batam tapi medan, 2 org, besok": [
+        ("PMI", {"count": 2, "destination": "Medan", "event_date": "2026-11-26"}, "")
+    ],
+    # Halves of a name and codes of two letters are no other country.
+    "pmi 5 org ke sur abya bsk": [
+        ("PMI", {"count": 5, "destination": "Surabaya", "event_date": "2026-11-26"}, "")
+    ],
+    "cpmi 1 org ke je dah bsk": [
+        ("PMI", {"count": 1, "destination": "Arab Saudi", "event_date": "2026-11-26"}, "")
+    ],
+    "pmi 2 org mo pi bm lusa": [("PMI", {"count": 2, "event_date": "2026-11-27"}, "destination")],
+    "pmi 2 org ke tiawan usa": [("PMI", {"count": 2, "destination": "Taiwan"}, "event_date")],
+    "calo bawa 3 anak MP ke kupang skrg": [
+        ("PMI", {"count": 3, "destination": "Kupang", "event_date": "2026-11-25"}, "")
+    ],
+    "WNA#bule#3#wisata#mh RT 11": [
+        ("WNA", {"country": "XX", "count": 3, "purpose": "wisata", "place": "rt 11"}, "")
+    ],
+    "WNA#bile#3#wisata#rmh RT 11": [
+        ("WNA", {"count": 3, "purpose": "wisata", "place": "rmh rt 11"}, "country")
+    ],
+    # What is no day.
+    "WNA#Austria#1#wisata#rumah bsk guru Sae": [
+        ("WNA", {"country": "AT", "count": 1, "purpose": "wisata", "place": "rumah"}, "")
+    ],
+    "Slmt pagi bsk, ijin lapor WNA asal denmark 7 orang, tujuan penelitian": [
+        ("WNA", {"country": "DK", "count": 7, "purpose": "penelitian"}, "")
+    ],
+    "WNA Papua Nugini 2 org pelayanan di jmaat Efata": [
+        ("WNA", {"country": "PG", "count": 2, "purpose": "rohani", "place": "jmaat efata"}, "")
+    ],
+    "darurat longsor di dusun 1 jaan putus": [
+        ("DARURAT", {"kind": "bencana", "place": "dusun 1 jaan putus"}, "")
+    ],
+    "pmi 15 org ke kamboja tadi makam su jalan": [
+        ("PMI", {"count": 15, "destination": "Kamboja", "event_date": "2026-11-24"}, "")
+    ],
+    "pmi 3 org ke riau tgl 30 dea naik bus": [
+        ("PMI", {"count": 3, "destination": "Riau", "transport": "bus"}, "event_date")
+    ],
+    # What is no count.
+    "wna italia 2 lk 1 rp liburan": [("WNA", {"country": "IT", "purpose": "wisata"}, "count")],
+    "wna italia 2 kl 1 pr liburan": [("WNA", {"country": "IT", "purpose": "wisata"}, "count")],
+    "tolong pak darurat anak perempuan 14 t hilang di kebun dusun 3": [
+        ("DARURAT", {"kind": "hilang", "place": "kebun dusun 3"}, "")
+    ],
+    "pmi 1 anak kelas3 smp mau dibawa ke surabaya lusa": [
+        ("PMI", {"count": 1, "destination": "Surabaya", "event_date": "2026-11-27"}, "")
+    ],
+    # A misspelt country counts for an emergency only where it is said of people.
+    "SOS jebun kopi kebakaran": [("DARURAT", {"kind": "bencana"}, "place")],
+    "Turis pulag, Spanyol 2 orang": [("PERGI", {"country": "ES", "count": 2}, "")],
+    "PERGI Amerika 6 orang, naik oto ke Kupang lalu kf Surabaya": [
+        ("PERGI", {"country": "US", "count": 6, "destination": "Surabaya"}, "")
+    ],
+    "wna sayu keluarga 5 org dari swedia liburan 2 minggu": [
+        ("WNA", {"country": "SE", "count": 5, "purpose": "wisata", "days": 14}, "")
+    ],
     "NIHIL bulam 8": [("NIHIL", {"month": 8}, "")],
 }
 
@@ -150,6 +237,61 @@ WORDS = {
     "NIHIL bulan 10 2026": [("NIHIL", {"month": 10}, "")],
     "PERGI 2": [("PERGI", {"count": 2}, "country")],
     "BANTU BERHENTI": [("BANTU", {}, "")],
+    # An emergency inside a sentence about a guest is one; a lost passport is not a lost guest.
+    "tadi pagi kecelakaan motor turis Prancis 1 org di jembatan Noelmina": [
+        (
+            "DARURAT",
+            {
+                "kind": "kecelakaan",
+                "country": "FR",
+                "count": 1,
+                "place": "jembatan noelmina",
+                "event_date": "2026-11-25",
+            },
+            "",
+        )
+    ],
+    "turis jerman 1 org hilang di gunung": [
+        ("DARURAT", {"kind": "hilang", "country": "DE", "count": 1, "place": "gunung"}, "")
+    ],
+    "turis jerman hilang paspor 1 org wisata": [
+        ("WNA", {"country": "DE", "count": 1, "purpose": "wisata"}, "")
+    ],
+    "turis jepang 2 org wisata tidak ada kecelakaan": [
+        ("WNA", {"country": "JP", "count": 2, "purpose": "wisata"}, "")
+    ],
+    "turis prancis 2 org wisata di kali mati": [
+        ("WNA", {"country": "FR", "count": 2, "purpose": "wisata", "place": "kali mati"}, "")
+    ],
+    "WNA 1 jerman wisata kecelakaan motor": [
+        ("WNA", {"country": "DE", "count": 1, "purpose": "wisata"}, "")
+    ],
+    # Who went home has left, unless a day to come is named.
+    "turis jepang 2 org pulang": [("PERGI", {"country": "JP", "count": 2}, "")],
+    "WNA jepang 2 org pulang kmrn": [
+        ("PERGI", {"country": "JP", "count": 2, "event_date": "2026-11-24"}, "")
+    ],
+    "turis jepang 2 org pulang besok": [
+        ("WNA", {"country": "JP", "count": 2, "purpose": "wisata"}, "")
+    ],
+    "turis jepang 2 org mau pulang": [
+        ("WNA", {"country": "JP", "count": 2, "purpose": "wisata"}, "")
+    ],
+    # Two goals side by side are asked about; a route has its goal at the end.
+    "PMI 3 malaysia singapura besok": [
+        ("PMI", {"count": 3, "event_date": "2026-11-26"}, "destination")
+    ],
+    "PMI#lusa#usa#bali#4 orang": [("PMI", {"count": 4, "event_date": "2026-11-27"}, "destination")],
+    "PMI 3 org nunukan-tawau besok": [
+        ("PMI", {"count": 3, "destination": "Malaysia", "event_date": "2026-11-26"}, "")
+    ],
+    # The day on which a recruiter came is no departure.
+    "calo datang kmrn, mau bawa 4 org ke Surabaya": [
+        ("PMI", {"count": 4, "destination": "Surabaya"}, "event_date")
+    ],
+    "WNA 2 aus sosial mengajar di sdn 2": [
+        ("WNA", {"country": "AU", "count": 2, "purpose": "sosial", "place": "sdn 2"}, "")
+    ],
     "tambah 2 org lagi": [("TAMBAH", {}, "ref")],
     "maaf salah kirim": [("BATAL", {}, "ref")],
     "batalkan laporan 104277": [("BATAL", {"ref": "104277"}, "")],
@@ -171,6 +313,8 @@ def test_what_was_once_read_wrong_is_read_right(text, right):
 
 
 QUESTIONS = {
+    "Hiang turis jepang 1 org di pantai kolbano td sore": "ERR_DARURAT_TANYA",
+    "kosong bulan desmbr": "ERR_BULAN",
     "mati lampu di desa": "ERR_DARURAT_TANYA",
     "mati lampu kemarin": "ERR_DARURAT_TANYA",
     "sudah pulang": "ERR_RANCU",
