@@ -81,6 +81,9 @@ _RECOGNISED = [
     "courtesy",
     "vague_numbers",
 ]
+MOST_AMOUNTS = 64
+"""Numbers that are told apart: more than any report has; what is behind them stays in the note."""
+
 _LEADS = frozenset(
     [
         "goal",
@@ -109,7 +112,7 @@ def tell_apart(pieces: Sequence[Piece], iso: Collection[str]) -> list[Amount]:
     """Say of each number what it is."""
     amounts: list[Amount] = []
     at = 0
-    while at < len(pieces):
+    while at < len(pieces) and len(amounts) < MOST_AMOUNTS:
         piece = pieces[at]
         if (piece.is_number or "numbers" in piece.senses) and piece.became is None:
             amount = _amount(pieces, at, iso)

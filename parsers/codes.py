@@ -15,7 +15,7 @@ from parsers.surroundings import NEW_SENTENCE, Surroundings
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from parsers.form import Command, Form
+    from parsers.form import Command, Form, TakeOver
     from parsers.language import Language
     from parsers.pieces import Piece
     from parsers.work import Work
@@ -68,7 +68,7 @@ class Planner:
         self._plan = Plan()
         self._denials = Denials(pieces, language, trial)
         self._around = Surroundings(pieces, language)
-        self._by_domain: dict[str, list[int]] = {}
+        self._by_sense: dict[tuple[str, str], list[int]] = {}
 
     def plan(self, *, heeds_denials: bool = True) -> Plan:
         """Return the parts in their order; no part and no question means chat.
@@ -103,43 +103,52 @@ class Planner:
 
     def _taken_over(self, code: str, at: int, first: int, last: int) -> str:
         """Return the code that outranks one by a word in its text (`WNA ... su pulang`)."""
-        is_alias = at >= 0 and self._is_alias(at, code)
-        for form in self._language.forms.values():
-            rows = (*form.takes_over, *form.takes_over_aliases) if is_alias else form.takes_over
-            for loser, senses in rows:
-                if loser == code and self._has_in_a_row(senses, first, last):
-                    return form.code
+        for form, row in self._language.take_overs.get(code, ()):
+            found = self._with_sense(*row.senses[row.rarest])
+            if (
+                found
+                and (not row.of_alias or (at >= 0 and self._is_alias(at, code)))
+                and any(self._is_in_a_row(row, i, first, last) for i in found)
+            ):
+                return form.code
         return code
 
     def _is_alias(self, at: int, code: str) -> bool:
         """Tell another word for a code from the code itself, misspelt or not."""
         return self._pieces[at].has("code", code) and self._pieces[at].text != code.lower()
 
-    def _has_in_a_row(self, senses: Sequence[tuple[str, str]], first: int, last: int) -> bool:
-        """Find words with these meanings, one right after the other."""
-        (domain, value), *others = senses
-        return any(
-            first <= at < last
-            and self._pieces[at].has(domain, value)
+    def _is_in_a_row(self, row: TakeOver, at: int, first: int, last: int) -> bool:
+        """Tell whether the words around the rarest one, which is not denied, mean the rest."""
+        begin = at - row.rarest
+        return (
+            first <= begin
+            and at < last
             and not self._around.is_denied(at)
             and not self._around.names_a_place(at)
-            and all(self._means(at + step, last, sense) for step, sense in enumerate(others, 1))
-            for at in self._with_domain(domain)
+            and all(
+                self._means(begin + step, last, sense, is_first=not step)
+                for step, sense in enumerate(row.senses)
+            )
         )
 
-    def _means(self, at: int, last: int, sense: tuple[str, str]) -> bool:
+    def _means(self, at: int, last: int, sense: tuple[str, str], *, is_first: bool) -> bool:
         """Tell whether a piece has a meaning; `end` is none, or one that something new begins."""
         piece = self._pieces[at] if at < last else None
         if sense == END:
             return piece is None or piece.is_after_border or piece.has("courtesy")
-        return piece is not None and not piece.begins_line and piece.has(*sense)
+        is_next = piece is not None and (is_first or not piece.begins_line)
+        return piece is not None and is_next and piece.has(*sense)
 
-    def _with_domain(self, domain: str) -> list[int]:
-        """List the pieces that have a meaning in a domain; three of its words are asked for."""
-        found = self._by_domain.get(domain)
+    def _with_sense(self, domain: str, value: str) -> list[int]:
+        """List the pieces that have a meaning; some are asked for again and again."""
+        found = self._by_sense.get((domain, value))
         if found is None:
-            found = [at for at, piece in enumerate(self._pieces) if domain in piece.senses]
-            self._by_domain[domain] = found
+            found = [
+                at
+                for at, piece in enumerate(self._pieces)
+                if domain in piece.senses and piece.has(domain, value)
+            ]
+            self._by_sense[domain, value] = found
         return found
 
     def _lines(self) -> list[tuple[int, int]]:
@@ -416,7 +425,8 @@ class Planner:
                 continue
             other = self._report_code(at) if is_code else None
             if other is None:
-                if piece.is_after_border and piece.gap.strip() in NEW_SENTENCE:
+                is_new = piece.is_after_border and piece.gap.strip() in NEW_SENTENCE
+                if is_new and self._may_be_code(at):
                     found += self._misread(at, self._until_next_code(at, hi))
                 continue
             current = found[-1][0] if found else code

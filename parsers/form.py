@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from parsers.segments import is_plain_gsm7
 
@@ -53,6 +53,19 @@ _FIELD_KEYS = frozenset(["name", "kind", "label", "wanted", "may_be_unknown", "a
 
 END = ("end", "")
 """In a row of words, the end of what is said."""
+
+
+class TakeOver(NamedTuple):
+    """Words with these meanings in a row, which make another code's report one of this form."""
+
+    loser: str
+    senses: tuple[tuple[str, str], ...]
+    of_alias: bool
+    """Only where another word than the code itself stands for that report."""
+    rarest: int
+    """The place of the one to look for first: a small word before a word for people."""
+
+
 _REPLY_KEYS = frozenset(["ok", "incomplete", "help", "hint"])
 _COMMAND_KEYS = frozenset(
     [
@@ -112,10 +125,8 @@ class Form:
     beside: tuple[tuple[str, str], ...] = ()
     enough: tuple[str, ...] = ()
     """Fields of which each alone makes a whole report; nothing else is missing then."""
-    takes_over: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
+    takes_over: tuple[TakeOver, ...] = ()
     """Other codes' reports that are this one when such words follow each other in them."""
-    takes_over_aliases: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
-    """The same, only where another word than the code itself stands for that report."""
     outranks_aliases: bool = False
     """Anywhere on a line it counts before another code's alias: `ada turis mencurigakan`."""
     denies: bool = False
@@ -213,8 +224,10 @@ def read_form(source: Source, kinds: Collection[str]) -> Form:
         urgent_if_minor=raw.get("urgent_if_minor", False) is True,
         beside=tuple(_sense(words) for words in raw.get("beside", [])),
         enough=_words(source, raw, "enough"),
-        takes_over=tuple(_takes_over(source, raw, "takes_over")),
-        takes_over_aliases=tuple(_takes_over(source, raw, "takes_over_aliases")),
+        takes_over=(
+            *_takes_over(source, raw, "takes_over", of_alias=False),
+            *_takes_over(source, raw, "takes_over_aliases", of_alias=True),
+        ),
         denies=raw.get("denies", False) is True,
         ask_if_unsure=_optional(source, raw, "ask_if_unsure"),
         outranks_aliases=raw.get("outranks_aliases", False) is True,
@@ -349,16 +362,16 @@ def _words(source: Source, raw: Mapping[str, Any], key: str) -> tuple[str, ...]:
 
 
 def _takes_over(
-    source: Source,
-    raw: Mapping[str, Any],
-    key: str,
-) -> Iterable[tuple[str, tuple[tuple[str, str], ...]]]:
+    source: Source, raw: Mapping[str, Any], key: str, *, of_alias: bool
+) -> Iterable[TakeOver]:
     rows = raw.get(key, {})
     if not isinstance(rows, dict):
         raise source.wrong(key, f"{key} is no table", 'Write { WNA = ["marks:x"] }.')
     for code, senses in rows.items():
         for words in senses:
-            yield code, tuple(_sense(one) for one in words.split())
+            row = tuple(_sense(one) for one in words.split())
+            marks = [place for place, (domain, _) in enumerate(row) if domain == "marks"]
+            yield TakeOver(code, row, of_alias, marks[0] if marks else 0)
 
 
 def _sense(words: str) -> tuple[str, str]:

@@ -80,7 +80,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """All items of a text, and the key by which the same text sent again is known."""
+    """All items of a text, and the text as it may be kept: documents covered."""
 
     items: tuple[Item, ...]
-    cleaned: str
+    text: str

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from parsers.form import Command, Form
+    from parsers.form import Command, Form, TakeOver
     from parsers.vocabulary import Vocabulary
 
 _MONTHS = range(1, 13)
@@ -24,6 +24,8 @@ class Language:
     words: Vocabulary
     denying: Form | None
     """The form that says that there is nothing, if there is one."""
+    take_overs: Mapping[str, tuple[tuple[Form, TakeOver], ...]]
+    """By the code of a report: the forms that it may be instead, each with the words for that."""
 
     def country_name(self, alpha2: str, lang: str = "id") -> str:
         """Return a country's name as it is shown."""

@@ -39,6 +39,15 @@ def load(agency_dir: Path | None = None) -> Language:
         {command.code: command for command, _ in commands},
         vocabulary,
         next((form for form, _ in forms if form.denies), None),
+        {
+            loser.code: tuple(
+                (form, row)
+                for form, _ in forms
+                for row in form.takes_over
+                if row.loser == loser.code
+            )
+            for loser, _ in forms
+        },
     )
     entries: list[tuple[Form, Source] | tuple[Command, Source]] = [*forms, *commands]
     for entry, source in entries:
@@ -102,7 +111,7 @@ def _add_longer_aliases(vocabulary: Vocabulary, form: Form, ordinary: set[str]) 
 
 
 def _check_beside(form: Form, source: Source, vocabulary: Vocabulary) -> None:
-    senses = [sense for _, row in (*form.takes_over, *form.takes_over_aliases) for sense in row]
+    senses = [sense for row in form.takes_over for sense in row.senses]
     senses += [sense for hint in form.hints for sense in hint]
     for domain, value in (*form.beside, *senses):
         if (domain, value) != END and not vocabulary.knows(domain, value):

@@ -51,7 +51,7 @@ MOST_PIECES = 320
 MOST_ITEMS = 5
 
 _NOT_THIS = frozenset(["bukan", "bkn"])
-_DENIES = (*_NOT_THIS, "tapi")
+_DENIES = re.compile("bukan|bkn|tapi")
 _LONGEST_DENIED = 8
 _WORD = re.compile(r"[^\W\d_]+")
 _LONG_CODE = 5
@@ -90,7 +90,7 @@ def read_under(text: str, code: str, language: Language, *, now: datetime) -> Re
         return reading
     # `WNA 2 aus wisata, PMI nihil`, and the sender means the guests.
     reading = _Pass(whole, language, now, "reporter", heeds_denials=False).reading
-    return Reading(tuple(one for one in reading.items if one.code == code), reading.cleaned)
+    return Reading(tuple(one for one in reading.items if one.code == code), reading.text)
 
 
 def has_misspelt(text: str, code: str) -> bool:
@@ -163,7 +163,7 @@ class _Pass:
         self._head = head
         self._cleaned = cleaned(head)
         self.pieces = cut(self._cleaned.text, language.words)
-        self._may_deny = any(word in self._cleaned.text for word in _DENIES)
+        self._may_deny = _DENIES.search(self._cleaned.text) is not None
         if len(self.pieces) > MOST_PIECES:
             self._keep_the_rest(self.pieces[MOST_PIECES].start)
         if COVER in self._head:
@@ -172,7 +172,7 @@ class _Pass:
         self._plan = planner.plan(heeds_denials=heeds_denials) if self.pieces else Plan()
         if self._plan.is_quiet:
             self._flags.add("quiet")
-        self.reading = Reading(tuple(self._items()), key_of(covered))
+        self.reading = Reading(tuple(self._items()), covered)
 
     def _keep_the_rest(self, start: int) -> None:
         """Leave what stands behind the last piece that is looked at to the note."""

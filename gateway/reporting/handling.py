@@ -23,7 +23,7 @@ from models.people import Phone, PhoneKind
 from models.report import Report
 from models.states import Lane, ReportState
 from parsers.answering import read_answer, read_correction
-from parsers.reading import Item, Outcome, Reading, read
+from parsers.reading import Item, Outcome, Reading, key_of, read
 
 #: The same text is the same report for so long, and a question stays open.
 _A_DAY = timedelta(hours=24)
@@ -113,7 +113,7 @@ def handle(session: Session, desk: Desk, message: InboundMessage) -> Handled:
 
 def key_hash(reading: Reading) -> str:
     """Give the key by which the same text from the same phone is found again."""
-    return sha256(reading.cleaned.encode("utf-8", "surrogatepass")).hexdigest()
+    return sha256(key_of(reading.text).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def send_back(

@@ -111,7 +111,8 @@ def _has_strange_unit(work: Work, amount: Amount, parts: list[Amount]) -> bool:
         return False
     end = amount.index + 1
     is_beside = any(amount.first == one.last + 1 or one.first == end + 1 for one in parts)
-    return (unit.is_unknown_word and not amount.unit) or is_beside
+    is_total = amount.role is Role.PEOPLE and not amount.unit
+    return (is_total and unit.is_unknown_word) or is_beside
 
 
 def _settle_total(work: Work, field: Field, totals: list[Amount], parts: list[Amount]) -> None:

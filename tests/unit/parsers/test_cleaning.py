@@ -2,7 +2,7 @@ import pytest
 from support.sms import LANGUAGE, NOW
 
 from parsers.cleaning import clean, storable
-from parsers.reading import read
+from parsers.reading import key_of, read
 
 
 def test_what_a_database_cannot_hold_is_replaced():
@@ -29,7 +29,7 @@ def test_a_text_is_cleaned_for_matching(text, plain):
 
 
 def key(text):
-    return read(text, LANGUAGE, now=NOW).cleaned
+    return key_of(read(text, LANGUAGE, now=NOW).text)
 
 
 @pytest.mark.parametrize(
