@@ -116,8 +116,8 @@ def tell_apart(pieces: Sequence[Piece], iso: Collection[str]) -> list[Amount]:
         piece = pieces[at]
         if (piece.is_number or "numbers" in piece.senses) and piece.became is None:
             amount = _amount(pieces, at, iso)
-            if amounts and _is_another_age(pieces, amounts[-1], amount):
-                amount.role = Role.AGE
+            if amounts and _is_another(pieces, amounts[-1], amount):
+                amount.role = amounts[-1].role
             amounts.append(amount)
             at = max(amount.last, at) + 1
         else:
@@ -125,11 +125,13 @@ def tell_apart(pieces: Sequence[Piece], iso: Collection[str]) -> list[Amount]:
     return amounts
 
 
-def _is_another_age(pieces: Sequence[Piece], before: Amount, amount: Amount) -> bool:
-    """See `umur 16 dan 17`: what is joined to an age and counts nothing is one more age."""
-    if before.role is not Role.AGE or amount.role is not Role.PEOPLE or amount.unit:
+def _is_another(pieces: Sequence[Piece], before: Amount, amount: Amount) -> bool:
+    """See `umur 16 dan 17`, `dusun 1 dan 4`: what is joined and counts nothing is one more."""
+    if before.role not in (Role.AGE, Role.PLACE) or amount.role is not Role.PEOPLE or amount.unit:
         return False
     between = pieces[before.last + 1 : amount.first]
+    if before.role is Role.PLACE and not between:
+        return False  # `rt 3, 2 belanda`
     is_near = pieces[amount.first].gap.strip() in ("", ",", "/", "&", "+")
     return is_near and all("plus" in piece.marks for piece in between) and len(between) <= 1
 
@@ -253,7 +255,9 @@ def _is_doubling(piece: Piece, before: Piece, iso: Collection[str]) -> bool:
     """See `malam2`, `foto2`: a 2 glued to a word says the word again and counts nothing."""
     if piece.gap or piece.text != "2" or before.text in iso:
         return False
-    counts = ("code", "countries", "labels", "place_numbers", "destinations", "purposes")
+    counts = ("code", "countries", "labels", "place_numbers", "destinations")
+    if before.text in before.senses.get("purposes", ()):
+        return False  # `wisata2` names the field; `foto2` says what they do
     return before.kind is TokenKind.WORD and not any(before.has(domain) for domain in counts)
 
 
@@ -277,7 +281,8 @@ def _by_word_before(spot: _Spot) -> Amount | None:
     if "date" in before.marks and piece.is_number:
         return spot.amount(Role.DATE, first=1, last=_rest_of_date(spot))
     is_ordinal = before.text == "ke" and piece.is_number and not piece.gap.strip(" -")
-    is_other = not _OTHER.isdisjoint(before.marks)
+    is_vehicle = "by" in before.marks and after is not None and after.has("transport")
+    is_other = is_vehicle or not _OTHER.isdisjoint(before.marks)
     if is_other or is_ordinal or before.text in ("bukan", "bkn"):
         return spot.amount(Role.OTHER, first=1)
     earlier = spot.at_distance(-2)
@@ -400,7 +405,7 @@ def _people(spot: _Spot) -> Amount:
         before.has("labels", "count") or (before.has("units", "people") and not before.has("code"))
     ):
         sure = 2
-    elif _stands_alone(spot):
+    elif _stands_alone(spot) or _is_said_of_guest(spot):
         sure = 1
     elif piece.has("numbers"):
         return spot.amount(Role.OTHER)
@@ -415,6 +420,14 @@ def _people(spot: _Spot) -> Amount:
         value, first = None, spot.at - 1 if is_bound else spot.at
         unit = "" if unit == "child" else unit
     return Amount(Role.PEOPLE, spot.at, first, last, value, unit, sure, minus, is_rough)
+
+
+def _is_said_of_guest(spot: _Spot) -> bool:
+    """See `bule sendiri potret ...`: a number word right behind a foreigner."""
+    before = spot.before
+    if before is None or spot.piece.is_after_border or not spot.piece.has("numbers"):
+        return False
+    return "foreigner" in before.marks or before.has("countries")
 
 
 def _is_cut_unit(spot: _Spot) -> bool:

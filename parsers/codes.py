@@ -435,7 +435,10 @@ class Planner:
             is_word = piece.text == other.lower()
             # A guest is a part of an emergency, no report of an arrival.
             holds_guests = self._language.forms[current].outranks_aliases
-            if holds_guests and not (is_word and piece.is_after_border):
+            is_held = holds_guests and not (is_word and piece.is_after_border)
+            # So is the guest of whom `PERGI WNA jerman 2 org` tells.
+            is_told_of = at == head + 1 and self._language.forms[code].about == other
+            if is_held or is_told_of:
                 continue
             if not is_word and (other == current or not piece.is_after_border):
                 continue
@@ -468,7 +471,20 @@ class Planner:
         return found
 
     def _report_code(self, at: int) -> str | None:
-        return None if at in self._around.ignored else report_code(self._pieces[at], self._language)
+        if at in self._around.ignored:
+            return None
+        return report_code(self._pieces[at], self._language) or self._code_of_thing(at)
+
+    def _code_of_thing(self, at: int) -> str | None:
+        """See `di desa ada PL, mau bawa 3 org ke Malaysia`: a recruiter, whatever the word."""
+        piece = self._pieces[at]
+        if not piece.marks:
+            return None
+        for code in piece.senses.get("ordinary_code", ()):
+            form = self._language.forms.get(code)
+            if form is not None and any(("marks", mark) in form.beside for mark in piece.marks):
+                return code
+        return None
 
     # --- no code at all ------------------------------------------------------------------------
 

@@ -315,7 +315,8 @@ class _Pass:
             return Outcome.QUESTION, (unclear.ask if unclear else None) or form.ask_if_unsure
         if form.holds_draft and (missing or work.problems):
             return Outcome.DRAFT, None
-        says_nothing = not (fields or work.problems or work.unknown)
+        has_content = fields.keys() - {NOTE} or "extra_text" in work.flags
+        says_nothing = not (has_content or work.problems or work.unknown)
         is_bare = says_nothing and any(one.wanted for one in form.fields)
         return Outcome.DRAFT if is_bare and form.bare_is_draft else Outcome.REPORT, None
 

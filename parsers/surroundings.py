@@ -45,16 +45,27 @@ class Surroundings:
         is_thing = any(word.has(domain, value) for domain, value in form.beside)
         if not is_thing or word.text == form.code.lower():
             return False
-        before = self._pieces[at - 1] if at > lo else None
-        if before is not None and "arrive" in before.marks:
+        if self._is_announced_by_verb(at, lo):
             return True
+        is_mishap = "mishap" in word.marks
         names_somebody = form.outranks_aliases and any(
             "foreigner" in piece.marks
             or piece.has("units", "child")
+            or (is_mishap and piece.has("units", "people"))
             or (piece is not word and report_code(piece, self._language) is not None)
             for piece in (self._pieces[index] for index in window)
         )
         return names_somebody or any(self.counts_people(index) for index in window)
+
+    def _is_announced_by_verb(self, at: int, lo: int) -> bool:
+        """See `ada bule`, `datang orang bule`."""
+        for index in range(at - 1, lo - 1, -1):
+            piece = self._pieces[index]
+            if "arrive" in piece.marks:
+                return True
+            if not counts_persons(piece):
+                return False
+        return False
 
     def _names_a_report(self, at: int) -> bool:
         """See `PERGI 104277`, wherever it stands."""

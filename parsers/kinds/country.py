@@ -48,6 +48,7 @@ def read(work: Work, field: Field) -> None:
         work.is_own_citizen = True
         work.take(field.name, *(index for index, _ in found))
         return
+    foreign = [one for one in foreign if not _came_from(work, one[0])] or foreign
     sure = [(index, values) for index, values in foreign if len(values) == 1]
     distinct = list(dict.fromkeys(values[0] for _, values in sure))
     if not sure:
@@ -63,6 +64,15 @@ def read(work: Work, field: Field) -> None:
         work.take(field.name, *(index for index, _ in sure))
     elif not _shared(work, field, sure):
         _ambiguous(work, field, [index for index, _ in sure], tuple(distinct))
+
+
+def _came_from(work: Work, index: int) -> bool:
+    """See `jerman 2 org datang dr dili`: where they were before, beside what they are."""
+    before = work.before(index)
+    if before is None or "from" not in before.marks:
+        return False
+    earlier = work.before(index - 1)
+    return "arrive" in before.marks or (earlier is not None and "arrive" in earlier.marks)
 
 
 def _needs_foreigner(field: Field) -> bool:
@@ -113,7 +123,7 @@ def _read_beside_foreigner(work: Work, field: Field) -> None:
     if len(distinct) == 1 and len(distinct[0]) == 1:
         work.fields[field.name] = distinct[0][0]
         work.take(field.name, *(index for index, _ in named))
-    else:
+    elif any(len(values) > 1 for values in distinct) or not _shared(work, field, named):
         options = tuple(dict.fromkeys(value for values in distinct for value in values))
         _ambiguous(work, field, [index for index, _ in named], options)
 
@@ -354,7 +364,8 @@ def _ambiguous(work: Work, field: Field, indexes: list[int], values: tuple[str, 
 
 def _shared(work: Work, field: Field, sure: Sequence[tuple[int, tuple[str, ...]]]) -> bool:
     """Give each country the count beside it, where each has one."""
-    counts = [amount for amount in work.amounts if _may_be_share(amount)]
+    every = [amount for amount in work.amounts if _may_be_share(amount)]
+    counts = _without_total(every, len(sure))
     if len(counts) != len(sure) or any(
         amount.value is None or amount.minus or not 0 < amount.value <= 200  # noqa: PLR2004
         for amount in counts
@@ -366,6 +377,8 @@ def _shared(work: Work, field: Field, sure: Sequence[tuple[int, tuple[str, ...]]
     pairs = list(zip(turns[::2], turns[1::2], strict=True))
     if any(bool(one[1]) == bool(other[1]) for one, other in pairs):
         return False
+    for total in every[: len(every) - len(counts)]:
+        work.take(work.name_of("count"), *range(total.first, total.last + 1))
     numbers = {amount.index: amount for amount in counts}
     for one, other in pairs:
         (index, alpha2), (at, _) = (one, other) if one[1] else (other, one)
@@ -373,6 +386,13 @@ def _shared(work: Work, field: Field, sure: Sequence[tuple[int, tuple[str, ...]]
         work.take(field.name, index)
         work.take(work.name_of("count"), *range(numbers[at].first, numbers[at].last + 1))
     return True
+
+
+def _without_total(counts: list[Amount], number: int) -> list[Amount]:
+    """See `4 org, 2 kanada 2 amerika`: the first is the sum of the others."""
+    parts = counts[1:]
+    is_sum = len(parts) == number and counts[0].value == sum(part.value or 0 for part in parts)
+    return parts if is_sum else counts
 
 
 def _is_denied(work: Work, index: int) -> bool:
