@@ -104,6 +104,9 @@ _LEADS = frozenset(
 _PLATES = frozenset(["dh", "eb", "ed", "dk", "dr", "ea", "dd", "l", "b", "n"])
 _TWO_DIGITS = re.compile(r"\d/\d")
 _ROUGHLY = ("\u00b1", "+-", "+/-", "~")
+_VEHICLES = frozenset(
+    ["oto", "mobil", "bus", "bis", "motor", "mtr", "pickup", "travel", "truk", "avanza"]
+)
 _CUT_UNITS = ("t", "h")
 _OTHER = frozenset(["clock", "money", "phone", "birth", "class"])
 
@@ -281,8 +284,7 @@ def _by_word_before(spot: _Spot) -> Amount | None:
     if "date" in before.marks and piece.is_number:
         return spot.amount(Role.DATE, first=1, last=_rest_of_date(spot))
     is_ordinal = before.text == "ke" and piece.is_number and not piece.gap.strip(" -")
-    is_vehicle = "by" in before.marks and after is not None and after.has("transport")
-    is_other = is_vehicle or not _OTHER.isdisjoint(before.marks)
+    is_other = not _OTHER.isdisjoint(before.marks)
     if is_other or is_ordinal or before.text in ("bukan", "bkn"):
         return spot.amount(Role.OTHER, first=1)
     earlier = spot.at_distance(-2)
@@ -323,6 +325,8 @@ def _by_word_after(spot: _Spot) -> Amount | None:
         return None
     if after.text == "rw":
         return spot.amount(Role.PLACE)
+    if after.text in _VEHICLES and not after.is_after_border:
+        return spot.amount(Role.OTHER)
     if after.has("months") and spot.value is not None:
         return spot.amount(Role.DATE, last=_rest_of_date(spot))
     return _by_unit(spot, after)
@@ -468,7 +472,7 @@ def _sex_before(spot: _Spot) -> str:
 
 
 def _unit(after: Piece | None) -> str:
-    if after is None or after.begins_field:
+    if after is None or after.begins_field or "(" in after.gap:
         return ""
     if after.is_unknown_word and DamerauLevenshtein.distance(after.text, _PERSON) <= 1:
         return PERSONS[0]  # too short to be mended as a word, but behind a number it is clear

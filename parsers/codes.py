@@ -124,7 +124,7 @@ class Planner:
             first <= begin
             and at < last
             and not self._around.is_denied(at)
-            and not self._around.names_a_place(at)
+            and (len(row.senses) > 1 or not self._around.names_a_place(at))
             and all(
                 self._means(begin + step, last, sense, is_first=not step)
                 for step, sense in enumerate(row.senses)

@@ -145,6 +145,8 @@ def _give_unknowns(work: Work, fields: Sequence[Field]) -> None:
         if named is None and one.label in work.fields:
             continue  # `bule 2 org ..., sonde tau dr negara mana` says again what is known
         if named is None and not still:
+            named = _optional_country(work, open_ones, one)
+        if named is None and not still:
             continue
         behind = max(
             (order[p.became] for p in work.pieces[: one.index] if p.became in order), default=-1
@@ -161,6 +163,14 @@ def _give_unknowns(work: Work, fields: Sequence[Field]) -> None:
             work.take(chosen.name, one.index + 1)
 
 
+def _optional_country(work: Work, fields: Sequence[Field], said: _Said) -> Field | None:
+    """See `CURIGA#tidak tahu#...`: a field by itself where all that is wanted is told."""
+    piece, after = work.pieces[said.index], work.after(said.index)
+    if not piece.begins_field or (after is not None and not after.begins_field):
+        return None
+    return next((one for one in fields if one.kind == "country"), None)
+
+
 def _may_be_meant(work: Work, field: Field, said: _Said) -> bool:
     """Tell whether a `tidak tahu` that names no field may be about this one.
 
@@ -170,6 +180,8 @@ def _may_be_meant(work: Work, field: Field, said: _Said) -> bool:
         return False
     if field.kind != "place":
         return True
+    if "places" in work.domains:
+        return False  # it is told
     piece, after = work.pieces[said.index], work.after(said.index)
     return piece.begins_field and (after is None or after.begins_field)
 

@@ -25,6 +25,7 @@ NOT_KNOWN = "XX"
 _MOST_OPTIONS = 2
 _JOINTS = frozenset(["&", "/", "+", ","])
 _OWN_PEOPLE = frozenset(["warga", "wrg", "penduduk", "korban", "calon", "penumpang", "perantau"])
+_LANGUAGES = frozenset(["bahasa", "bhs", "bhsa", "bhasa", "b"])
 _NEAR_CODE = 4
 # A word with only these meanings is free to be an ISO code or a misspelt country.
 _NO_MATTER = frozenset(["destinations", "transport", "roman"])
@@ -402,6 +403,8 @@ def _is_denied(work: Work, index: int) -> bool:
         return False
     if "goal" in before.marks:
         return not before.has("labels", "purpose")
+    if before.text in _LANGUAGES and not work.pieces[index].begins_field:
+        return True  # `ajar b.inggris`
     return before.text in ("bukan", "bkn") or "via" in before.marks or "at" in before.marks
 
 

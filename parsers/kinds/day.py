@@ -22,6 +22,7 @@ _CENTURY = 2000
 _WEEK = 7
 _DAY_WORDS = frozenset(["days", "weekdays", "units"])
 _NEXT_WEEK = frozenset(["depan", "dpn", "dpan"])
+_GOES_ON = frozenset(["lanjut", "lanjutkan", "melanjutkan"])
 _MORE = frozenset(["lagi", "lg", "lai"])
 
 
@@ -125,10 +126,25 @@ def _is_end_of_stay(work: Work, field: Field, index: int) -> bool:
     piece, before = work.pieces[index], work.before(index)
     if "until" in piece.marks or (before is not None and "until" in before.marks):
         return True
-    if not field.limits.get("arrival") or before is None or "left" not in before.marks:
+    if not field.limits.get("arrival"):
+        return False
+    if _is_followed_by_leave(work, index):
+        return True
+    if before is None or "left" not in before.marks:
         return False
     earlier = work.before(index - 1)
     return earlier is None or "done" not in earlier.marks
+
+
+def _is_followed_by_leave(work: Work, index: int) -> bool:
+    """See `besok dong kembali ke kupang`, `besok lanjut`."""
+    for at in (index + 1, index + 2):
+        piece = work.pieces[at] if at < len(work.pieces) else None
+        if piece is None or piece.is_after_border:
+            return False
+        if "left" in piece.marks or piece.text in _GOES_ON:
+            return True
+    return False
 
 
 def _is_of_recruiter(work: Work, field: Field, index: int) -> bool:
