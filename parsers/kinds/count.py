@@ -175,10 +175,23 @@ def _take_parts(work: Work, field: Field, parts: list[Amount]) -> None:
 
 
 def _may_be_other(work: Work, amount: Amount, best: int) -> bool:
-    """Tell whether an unclear number beside a clear count is a time of day, or far less sure."""
+    """Tell whether a number beside a clear count is a time of day, or counts something else."""
     if amount.value is not None:
-        return False
+        return amount.sure < best and _counts_something_else(work, amount)
     return amount.sure < best or _CLOCK.fullmatch(work.pieces[amount.index].text) is not None
+
+
+def _counts_something_else(work: Work, amount: Amount) -> bool:
+    """See `2 org bw drone 1`, `2 org, 1 umur 17`: things, and some of those who are counted."""
+    before, after = work.before(amount.first), work.after(amount.last)
+    if after is not None and "age" in after.marks:
+        return True
+    return (
+        before is not None
+        and before.is_unknown_word
+        and not work.pieces[amount.first].is_after_border
+        and not work.near(before.text, "countries")
+    )
 
 
 def _is_stray_zero(work: Work, amount: Amount, people: list[Amount]) -> bool:
