@@ -104,9 +104,13 @@ _LEADS = frozenset(
 _PLATES = frozenset(["dh", "eb", "ed", "dk", "dr", "ea", "dd", "l", "b", "n"])
 _TWO_DIGITS = re.compile(r"\d/\d")
 _ROUGHLY = ("\u00b1", "+-", "+/-", "~")
-_VEHICLES = frozenset(
-    ["oto", "mobil", "bus", "bis", "motor", "mtr", "pickup", "travel", "truk", "avanza"]
+_NO_PEOPLE = frozenset(
+    ["oto", "mobil", "bus", "bis", "motor", "mtr", "pickup", "travel", "truk", "avanza", "per"]
 )
+"""Words behind a number that say that it counts vehicles, or money: `1.500.000 per kepala`."""
+_THESE_DAYS = frozenset(["hari ini", "hr ini"])
+_SELF = frozenset(["saya", "sy", "beta", "kami", "dia", "kita", "katong", "dong", "nya", "desa"])
+_ONE_PERSON = frozenset(["seorang", "sorang"])
 _CUT_UNITS = ("t", "h")
 _OTHER = frozenset(["clock", "money", "phone", "birth", "class"])
 
@@ -136,7 +140,8 @@ def _is_another(pieces: Sequence[Piece], before: Amount, amount: Amount) -> bool
     if before.role is Role.PLACE and not between:
         return False  # `rt 3, 2 belanda`
     is_near = pieces[amount.first].gap.strip() in ("", ",", "/", "&", "+")
-    return is_near and all("plus" in piece.marks for piece in between) and len(between) <= 1
+    joins = all("plus" in piece.marks or piece.text == "padahal" for piece in between)
+    return is_near and joins and len(between) <= 1
 
 
 def counts_persons(piece: Piece) -> bool:
@@ -218,6 +223,8 @@ def _by_shape(spot: _Spot) -> Amount | None:
     piece, before = spot.piece, spot.before
     if piece.kind in (TokenKind.PHONE, TokenKind.NOTHING) or is_well_formed(piece.text):
         return spot.amount(Role.OTHER)
+    if _numbers_a_line(spot) or _is_doubled_word(spot):
+        return spot.amount(Role.OTHER)
     if before is not None and (
         _is_doubling(piece, before, spot.iso)
         or _is_plate(spot, before)
@@ -226,6 +233,19 @@ def _by_shape(spot: _Spot) -> Amount | None:
     ):
         return spot.amount(Role.OTHER)
     return _by_slashes(spot) if piece.kind is TokenKind.DATE else None
+
+
+def _is_doubled_word(spot: _Spot) -> bool:
+    """See `dua2`: both of them."""
+    after = spot.after
+    return spot.piece.has("numbers") and after is not None and after.text == "2" and not after.gap
+
+
+def _numbers_a_line(spot: _Spot) -> bool:
+    """See `1. WNA ...` and `2) PMI ...` on lines of their own."""
+    after = spot.after
+    begins = spot.at == 0 or spot.piece.begins_line
+    return begins and after is not None and after.has("code") and after.gap.strip() in (".", ")")
 
 
 def _by_slashes(spot: _Spot) -> Amount:
@@ -258,7 +278,7 @@ def _is_doubling(piece: Piece, before: Piece, iso: Collection[str]) -> bool:
     """See `malam2`, `foto2`: a 2 glued to a word says the word again and counts nothing."""
     if piece.gap or piece.text != "2" or before.text in iso:
         return False
-    counts = ("code", "countries", "labels", "place_numbers", "destinations")
+    counts = ("code", "ordinary_code", "countries", "labels", "place_numbers", "destinations")
     if before.text in before.senses.get("purposes", ()):
         return False  # `wisata2` names the field; `foto2` says what they do
     return before.kind is TokenKind.WORD and not any(before.has(domain) for domain in counts)
@@ -284,7 +304,8 @@ def _by_word_before(spot: _Spot) -> Amount | None:
     if "date" in before.marks and piece.is_number:
         return spot.amount(Role.DATE, first=1, last=_rest_of_date(spot))
     is_ordinal = before.text == "ke" and piece.is_number and not piece.gap.strip(" -")
-    is_other = not _OTHER.isdisjoint(before.marks)
+    is_self = before.text in _SELF and piece.text == "sendiri"  # `ipar saya sendiri`
+    is_other = is_self or not _OTHER.isdisjoint(before.marks) or _is_rate(spot)
     if is_other or is_ordinal or before.text in ("bukan", "bkn"):
         return spot.amount(Role.OTHER, first=1)
     earlier = spot.at_distance(-2)
@@ -292,6 +313,15 @@ def _by_word_before(spot: _Spot) -> Amount | None:
     if "month" in before.marks and not piece.is_after_border and not is_measured:
         return spot.amount(Role.MONTH, first=1)
     return None
+
+
+def _is_rate(spot: _Spot) -> bool:
+    """See `250rb satu malam`, `60 ribu per 1 orang`: what it costs, not how long or how many."""
+    before, earlier = spot.before, spot.at_distance(-2)
+    if before is None or spot.piece.is_after_border:
+        return False
+    is_money = before.has("units", "money")
+    return is_money or (before.text == "per" and earlier is not None)
 
 
 def _in_place(spot: _Spot) -> Amount | None:
@@ -325,7 +355,7 @@ def _by_word_after(spot: _Spot) -> Amount | None:
         return None
     if after.text == "rw":
         return spot.amount(Role.PLACE)
-    if after.text in _VEHICLES and not after.is_after_border:
+    if after.text in _NO_PEOPLE and not after.is_after_border:
         return spot.amount(Role.OTHER)
     if after.has("months") and spot.value is not None:
         return spot.amount(Role.DATE, last=_rest_of_date(spot))
@@ -333,6 +363,8 @@ def _by_word_after(spot: _Spot) -> Amount | None:
 
 
 def _by_unit(spot: _Spot, after: Piece) -> Amount | None:
+    if after.text in _THESE_DAYS and spot.before is not None and "done" in spot.before.marks:
+        return spot.amount(Role.PASSED, last=1)  # `sudah 3 hari ini`
     units = after.senses.get("units")
     if units is None:
         return None
@@ -406,10 +438,15 @@ def _people(spot: _Spot) -> Amount:
     elif unit:
         sure, last = 2, spot.last + 1
     elif before is not None and (
-        before.has("labels", "count") or (before.has("units", "people") and not before.has("code"))
+        before.has("labels", "count")
+        or (
+            before.has("units", "people")
+            and not before.has("code")
+            and piece.gap.strip() in ("", ":", "=", ".")
+        )
     ):
         sure = 2
-    elif _stands_alone(spot) or _is_said_of_guest(spot):
+    elif _stands_alone(spot) or _is_said_of_guest(spot) or piece.text in _ONE_PERSON:
         sure = 1
     elif piece.has("numbers"):
         return spot.amount(Role.OTHER)
@@ -443,15 +480,15 @@ def _is_cut_unit(spot: _Spot) -> bool:
 
 
 def _is_added(spot: _Spot) -> bool:
-    """Tell a number that is joined to a count before it by `+` or `dan`."""
-    joint = spot.piece.gap.strip()
-    before = spot.before
-    if before is not None and "plus" in before.marks and not joint:
-        before = spot.at_distance(-2)
-        joint = "+"
+    """Tell a number that is joined to a count before it by `+` or `dan`: `3 org dan 2 anak`."""
+    joint, steps = spot.piece.gap.strip(), -1
+    if spot.before is not None and "plus" in spot.before.marks and not joint:
+        joint, steps = "+", -2
+    before = spot.at_distance(steps)
     if joint != "+" or before is None:
         return False
-    return before.is_number or before.has("numbers") or counts_persons(before)
+    counted = spot.at_distance(steps - 1) if counts_persons(before) else before
+    return counted is not None and (counted.is_number or counted.has("numbers"))
 
 
 def _sex_before(spot: _Spot) -> str:
@@ -468,7 +505,8 @@ def _sex_before(spot: _Spot) -> str:
         first = spot.at_distance(-3)
         if first is None or not any(first.has("units", unit) for unit in ("male", "female")):
             return ""
-    return next((u for u in ("male", "female") if before.has("units", u)), "")
+    sexes = ("male", "female") if spot.after and _unit(spot.after) else ("male", "female", "child")
+    return next((u for u in sexes if before.has("units", u)), "")
 
 
 def _unit(after: Piece | None) -> str:

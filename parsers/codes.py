@@ -348,8 +348,10 @@ class Planner:
             return self._help_topic(head, hi) is not None
         if command.takes == "ref":
             rest = [p for p in rest if not is_scrap(p, self._language)]
-            words = [p for p in rest if not p.is_number and p.text not in ref.LABELS]
-            return not words if not command.takes_text else not rest or rest[0].is_number
+            rest = [p for p in rest if p.text not in ref.LABELS]
+            if command.takes_text:
+                return not rest or rest[0].is_number
+            return all(p.is_number for p in rest)
         return not rest
 
     def _help_topic(self, at: int, hi: int) -> str | None:
@@ -426,7 +428,8 @@ class Planner:
             other = self._report_code(at) if is_code else None
             if other is None:
                 is_new = piece.is_after_border and piece.gap.strip() in NEW_SENTENCE
-                if is_new and self._may_be_code(at):
+                is_set_apart = ";" in piece.gap
+                if is_new and is_near_code(piece, self._language, is_set_apart=is_set_apart):
                     found += self._misread(at, self._until_next_code(at, hi))
                 continue
             current = found[-1][0] if found else code
@@ -437,7 +440,9 @@ class Planner:
             holds_guests = self._language.forms[current].outranks_aliases
             is_held = holds_guests and not (is_word and piece.is_after_border)
             # So is the guest of whom `PERGI WNA jerman 2 org` tells.
-            is_told_of = at == head + 1 and self._language.forms[code].about == other
+            is_told_of = self._language.forms[code].about == other and (
+                at == head + 1 or not is_word
+            )
             if is_held or is_told_of:
                 continue
             if not is_word and (other == current or not piece.is_after_border):

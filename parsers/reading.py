@@ -52,7 +52,7 @@ MOST_ITEMS = 5
 
 _NOT_THIS = frozenset(["bukan", "bkn"])
 _DENIES = re.compile("bukan|bkn|tapi")
-_LONGEST_DENIED = 8
+_LONGEST_DENIED = 12
 _WORD = re.compile(r"[^\W\d_]+")
 _LONG_CODE = 5
 _SHORTEST_REF = 4

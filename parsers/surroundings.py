@@ -38,20 +38,22 @@ class Surroundings:
         word = self._pieces[at]
         if self._is_announced(at) or (form.enough and self._names_a_report(at)):
             return True
-        reach = hi if form.outranks_aliases and word.is_after_border else at + _BESIDE + 1
+        is_thing = any(word.has(domain, value) for domain, value in form.beside)
+        is_mishap = "mishap" in word.marks
+        begins = word.is_after_border or (is_mishap and at == lo)
+        goes_far = begins if form.outranks_aliases else is_thing
+        reach = hi if goes_far else at + _BESIDE + 1
         window = range(max(lo, at - _BESIDE), min(hi, reach))
         if any(index != at and self._is_thing(form, index) for index in window):
             return True
-        is_thing = any(word.has(domain, value) for domain, value in form.beside)
         if not is_thing or word.text == form.code.lower():
-            return False
+            return word.has("code") and word.is_after_border and self.counts_people(at + 1)
         if self._is_announced_by_verb(at, lo):
             return True
-        is_mishap = "mishap" in word.marks
         names_somebody = form.outranks_aliases and any(
             "foreigner" in piece.marks
             or piece.has("units", "child")
-            or (is_mishap and piece.has("units", "people"))
+            or (is_mishap and (piece.has("units", "people") or "kin" in piece.marks))
             or (piece is not word and report_code(piece, self._language) is not None)
             for piece in (self._pieces[index] for index in window)
         )
@@ -109,6 +111,9 @@ class Surroundings:
         return piece.is_unknown_word and bool(self._language.words.near(piece.text, "countries"))
 
     def counts_people(self, index: int) -> bool:
+        """Tell a number of people, `3 org`; false behind the end."""
+        if index >= len(self._pieces):
+            return False
         piece = self._pieces[index]
         after = self._pieces[index + 1] if index + 1 < len(self._pieces) else None
         return (

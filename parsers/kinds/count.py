@@ -163,6 +163,8 @@ def _is_surely_people(work: Work, amount: Amount) -> bool:
     neighbours = (after if after is not None and not after.begins_field else None, before)
     if any(one and (one.has("countries") or "foreigner" in one.marks) for one in neighbours):
         return amount.first - 1 not in inside_places(work)  # `rumah rrt 3` is an RT
+    if piece.is_after_border and after is not None and after.is_after_border:
+        return True  # `DARURAT.meninggal.1.sumur`
     begins = piece.begins_field or work.pieces[max(amount.first - 1, 0)].became == CODE
     return begins and (after is None or after.begins_field)
 
@@ -186,6 +188,15 @@ def _counts_something_else(work: Work, amount: Amount) -> bool:
     before, after = work.before(amount.first), work.after(amount.last)
     if after is not None and "age" in after.marks:
         return True
+    ends = (amount.last + 1, amount.last + 2)  # `1 masih 14 tahun`
+    if any(one.role is Role.AGE and one.first in ends for one in work.amounts):
+        return True
+    near = work.pieces[max(0, amount.first - 2) : amount.first]
+    if any(piece.has("units", "child") for piece in near):
+        return True  # `7 org ..., anak sekolah 2`
+    is_word = work.pieces[amount.index].has("numbers")
+    if before is not None and "recruiter" in before.marks and is_word:
+        return True  # `calo satu`
     return (
         before is not None
         and before.is_unknown_word

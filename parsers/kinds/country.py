@@ -27,15 +27,15 @@ _JOINTS = frozenset(["&", "/", "+", ","])
 _OWN_PEOPLE = frozenset(["warga", "wrg", "penduduk", "korban", "calon", "penumpang", "perantau"])
 _LANGUAGES = frozenset(["bahasa", "bhs", "bhsa", "bhasa", "b"])
 _NEAR_CODE = 4
+_SHORT_TEXT = 12
 # A word with only these meanings is free to be an ISO code or a misspelt country.
 _NO_MATTER = frozenset(["destinations", "transport", "roman"])
 
 
 def read(work: Work, field: Field) -> None:
     """Find the nationality; two with a count each become shares of the report."""
-    if any(name in work.fields or work.has_problem(name) for name in work.form.enough):
-        return  # `PERGI 104277` says all; another word is no country
-    if _needs_foreigner(field):
+    is_enough = any(name in work.fields or work.has_problem(name) for name in work.form.enough)
+    if is_enough or _needs_foreigner(field):  # `PERGI 104277` says all; other words are talk
         _read_beside_foreigner(work, field)
         return
     found = _found(work, field)
@@ -73,7 +73,13 @@ def _came_from(work: Work, index: int) -> bool:
     if before is None or "from" not in before.marks:
         return False
     earlier = work.before(index - 1)
-    return "arrive" in before.marks or (earlier is not None and "arrive" in earlier.marks)
+    if "arrive" in before.marks or (earlier is not None and "arrive" in earlier.marks):
+        return True
+    # `bule hungaria ... sebelum ke sini dari australia`
+    first = next((i for i, piece in enumerate(work.pieces) if piece.has("countries")), index)
+    led_by = work.before(first)
+    is_said_first = led_by is not None and ("foreigner" in led_by.marks or led_by.became == CODE)
+    return is_said_first and first < index and work.pieces[index - 1].text != "dan"
 
 
 def _needs_foreigner(field: Field) -> bool:
@@ -141,10 +147,15 @@ def _is_said_of_people(work: Work, index: int) -> bool:
     is_led = any("foreigner" in one.marks or _counts_strangers(one) for one in near)
     if before is not None and any(mark in before.marks for mark in ("from", "goal", "at", "via")):
         return is_led and "from" in before.marks
-    counted = (before is not None and counts_persons(before)) or (
+    counted = (before is not None and (counts_persons(before) or _counts(work, index - 1))) or (
         after is not None and (after.is_number or counts_persons(after))
     )
     return is_led or counted or (before is not None and before.has("labels", "country"))
+
+
+def _counts(work: Work, index: int) -> bool:
+    """See `2 cina gali batu`."""
+    return any(one.role is Role.PEOPLE and one.last == index for one in work.amounts)
 
 
 def _counts_strangers(piece: Piece) -> bool:
@@ -259,8 +270,18 @@ def _by_code(work: Work) -> list[tuple[int, tuple[str, ...]]]:
         and _is_free_word(piece)
         and index not in in_place
         and not _is_half_of_name(work, index)
-        and (len(piece.text) > 2 or _is_in_a_field(work, index))  # noqa: PLR2004
+        and (_is_in_a_field(work, index) or _is_long_and_alone(work, index))
     ]
+
+
+def _is_long_and_alone(work: Work, index: int) -> bool:
+    """Take three letters at the end of what is said, or in a short text; in a story they are words.
+
+    `per` and `are` are codes, too.
+    """
+    after = work.after(index)
+    ends = after is None or after.is_after_border
+    return len(work.pieces[index].text) > 2 and (ends or len(work.pieces) <= _SHORT_TEXT)  # noqa: PLR2004
 
 
 def _is_half_of_name(work: Work, index: int) -> bool:

@@ -14,6 +14,7 @@ from parsers.tokens import TokenKind
 
 if TYPE_CHECKING:
     from parsers.form import Field
+    from parsers.pieces import Piece
     from parsers.work import Work
 
 _YEARS_AROUND = 5
@@ -22,7 +23,14 @@ _CENTURY = 2000
 _WEEK = 7
 _DAY_WORDS = frozenset(["days", "weekdays", "units"])
 _NEXT_WEEK = frozenset(["depan", "dpn", "dpan"])
+_NOW = frozenset(["sekarang", "skrg", "skrang", "skr", "skarang", "saat ini"])
+_PLANNED = frozenset(["nanti", "nnti", "nti", "nt", "untuk", "utk", "acara", "pesta"])
+_SHORT_TEXT = 12
+_NEAR = 4
+_LEAVING = frozenset(["left", "moved", "depart", "by", "urgent", "on_the_way", "people_leaving"])
+_URGENT_DAYS = frozenset(["malam ini", "mlm ini", "su mau jalan", "nanti malam", "nanti mlm"])
 _GOES_ON = frozenset(["lanjut", "lanjutkan", "melanjutkan"])
+_LAST_WEEK = frozenset(["lalu", "lewat", "kemarin"])
 _MORE = frozenset(["lagi", "lg", "lai"])
 
 
@@ -38,26 +46,45 @@ class _Written:
 def read(work: Work, field: Field) -> None:
     """Take a written date before a word for a day."""
     _note_departure(work, field)
-    for amount in work.amounts:
-        if amount.role is Role.DATE and not _is_end_of_stay(work, field, amount.first):
+    dates = [amount for amount in work.amounts if amount.role is Role.DATE]
+    if len(dates) > 1 and not field.limits.get("arrival"):
+        dates = [one for one in dates if not _is_day_of_coming(work, field, one)] or dates
+    for amount in dates:
+        if not _is_end_of_stay(work, field, amount.first):
             work.take(field.name, *range(amount.first, amount.last + 1))
             _settle(work, field, amount)
             return
     _by_word(work, field)
 
 
+def _is_day_of_coming(work: Work, field: Field, amount: Amount) -> bool:
+    """See `datang 20 oktober, pulang 22 november`, `tgl 20 kemarin calo datang`."""
+    before, after = work.before(amount.first), work.after(amount.last)
+    if before is not None and "arrive" in before.marks:
+        return True
+    return _leaves(field) and after is not None and _is_day_gone(after)
+
+
 def _by_word(work: Work, field: Field) -> None:
     if work.domains.isdisjoint(_DAY_WORDS) and "on_the_way" not in work.marks:
         return
+    lasting = {
+        index
+        for amount in work.amounts
+        if amount.role is Role.PASSED  # `sudah 3 hari ini`
+        for index in range(amount.first, amount.last + 1)
+    }
     named = [
         (int(piece.value("days")), index)
         for index, piece in (work.free() if "days" in work.domains else ())
         if piece.has("days")
+        and index not in lasting
         and not _is_without_day(work, index)
         and not _is_end_of_stay(work, field, index)
         and not _is_of_recruiter(work, field, index)
     ]
-    named = named or _weekdays(work, field) or _days_ahead(work, field)
+    if not named or _leaves(field):
+        named = named + _weekdays(work, field) or _days_ahead(work, field)
     if not named:
         if _leaves(field) and any("on_the_way" in piece.marks for _, piece in work.free()):
             work.begun = True
@@ -92,8 +119,14 @@ def _weekdays(work: Work, field: Field) -> list[tuple[int, int]]:
         if _is_end_of_stay(work, field, index):
             continue
         ahead = (int(piece.value("weekdays")) - work.today.isoweekday()) % _WEEK
-        found.append((ahead if _leaves(field) else ahead - _WEEK if ahead else 0, index))
+        has_passed = after is not None and (after.text in _LAST_WEEK or _is_day_gone(after))
+        is_next = _leaves(field) and not has_passed
+        found.append((ahead if is_next else ahead - _WEEK if ahead else 0, index))
     return found
+
+
+def _is_day_gone(piece: Piece) -> bool:
+    return piece.has("days") and int(piece.value("days")) < 0 and not piece.is_after_border
 
 
 def _is_name(work: Work, index: int) -> bool:
@@ -103,7 +136,8 @@ def _is_name(work: Work, index: int) -> bool:
         return False
     earlier = work.before(index - 1)
     is_led = earlier is not None and (earlier.has("places") or "at" in earlier.marks)
-    return "at" in before.marks or before.has("places") or (before.has("courtesy") and is_led)
+    is_place = before.has("places") and "left" not in before.marks  # `jalan jumat` leaves
+    return "at" in before.marks or is_place or (before.has("courtesy") and is_led)
 
 
 def _days_ahead(work: Work, field: Field) -> list[tuple[int, int]]:
@@ -112,8 +146,15 @@ def _days_ahead(work: Work, field: Field) -> list[tuple[int, int]]:
         return []
     for amount in work.amounts:
         after = work.after(amount.last)
-        is_days = amount.role is Role.STAY and work.pieces[amount.last].has("units", "day")
-        if is_days and amount.value is not None and after is not None and after.text in _MORE:
+        unit = work.pieces[amount.last]
+        is_days = unit.has("units", "day") or unit.has("units", "week")
+        if (
+            amount.role is Role.STAY
+            and is_days
+            and amount.value is not None
+            and after is not None
+            and after.text in _MORE
+        ):
             work.take(field.name, *range(amount.first, amount.last + 2))
             return [(amount.value, amount.first)]
     return []
@@ -124,16 +165,39 @@ def _is_end_of_stay(work: Work, field: Field, index: int) -> bool:
     if _leaves(field):
         return False
     piece, before = work.pieces[index], work.before(index)
-    if "until" in piece.marks or (before is not None and "until" in before.marks):
+    is_until = "until" in piece.marks or (before is not None and "until" in before.marks)
+    if is_until and not _has_come(piece):
         return True
     if not field.limits.get("arrival"):
         return False
-    if _is_followed_by_leave(work, index):
+    if _is_followed_by_leave(work, index) or _is_no_day_of_coming(work, index):
         return True
     if before is None or "left" not in before.marks:
         return False
     earlier = work.before(index - 1)
     return earlier is None or "done" not in earlier.marks
+
+
+def _has_come(piece: Piece) -> bool:
+    """See `sampai tadi pagi`: whoever arrives is told of with the same word."""
+    return piece.has("days") and int(piece.value("days")) <= 0
+
+
+def _is_no_day_of_coming(work: Work, index: int) -> bool:
+    """See `besok baru naik gunung`, `pesta nanti tgl 28`, `sekarang liburan di desa`.
+
+    A day to come tells of an arrival beside a word for it, or where nothing else is said of it.
+    """
+    piece, before, after = work.pieces[index], work.before(index), work.after(index)
+    if piece.text in _NOW:
+        return True
+    if before is not None and before.text in _PLANNED:
+        return True
+    if not piece.has("days") or int(piece.value("days")) <= 0:
+        return False
+    ends = after is None or after.is_after_border or after.has("courtesy")
+    near = work.pieces[max(0, index - 2) : index + 3]
+    return not ends and not any("arrive" in one.marks for one in near)
 
 
 def _is_followed_by_leave(work: Work, index: int) -> bool:
@@ -148,10 +212,35 @@ def _is_followed_by_leave(work: Work, index: int) -> bool:
 
 
 def _is_of_recruiter(work: Work, field: Field, index: int) -> bool:
-    """See `calo datang kmrn, mau bawa 3 org`: a day gone by on which somebody came."""
-    before = work.before(index)
-    is_past = int(work.pieces[index].value("days")) < 0
-    return _leaves(field) and is_past and before is not None and "arrive" in before.marks
+    """See `calo datang kmrn, mau bawa 3 org`, `skrg dia cari nona`: a day on which nobody leaves.
+
+    In a long text a day that has come is the departure only where leaving is spoken of near it.
+    """
+    if not _leaves(field) or int(work.pieces[index].value("days")) > 0:
+        return False
+    near = work.pieces[max(0, index - _NEAR) : index]
+    if any("arrive" in piece.marks for piece in near[-2:]) or _is_reported(work, index):
+        return True
+    if len(work.pieces) <= _SHORT_TEXT or work.pieces[index].text in _URGENT_DAYS:
+        return False
+    around = [*near, *work.pieces[index : index + 2 * _NEAR]]
+    return not any(
+        _LEAVING & {*piece.marks}
+        or piece.has("transport")
+        or piece.has("destinations")
+        or piece.text in _GOES_ON
+        for piece in around
+    )
+
+
+def _is_reported(work: Work, index: int) -> bool:
+    """See `orang tua lapor ke saya tadi pagi`, without a mark between."""
+    for at in range(index, max(0, index - _NEAR), -1):
+        if work.pieces[at].is_after_border:
+            return False
+        if "reporting" in work.pieces[at - 1].marks:
+            return True
+    return False
 
 
 def _is_without_day(work: Work, index: int) -> bool:
@@ -160,6 +249,8 @@ def _is_without_day(work: Work, index: int) -> bool:
     And `bsk` before a name, as in `rmh bsk Neolaka`, or after a greeting is a misspelt `bpk`.
     """
     before, after = work.before(index), work.after(index)
+    if before is not None and before.has("weekdays") and not work.pieces[index].is_after_border:
+        return True  # `senin kemarin` is Monday
     if work.pieces[index].text == "bsk" and before is not None:
         ends = after is None or after.is_after_border
         return before.has("courtesy") if ends else before.has("places")

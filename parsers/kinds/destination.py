@@ -22,6 +22,7 @@ _SHORT_CODE = 2
 _ONE_OR_OTHER = frozenset(["atau", "atw"])
 _THEN = frozenset(["lalu", "terus", "trus", "trs", "kemudian", "lanjut"])
 """Words before the next stop of a journey."""
+_AS_FAR_AS = frozenset(["sampai", "sampe", "smpe", "hingga"])
 _ROUTE = frozenset(["-", ">", "->", "-->", "\u2192"])
 
 
@@ -124,6 +125,7 @@ def _is_goal(work: Work, index: int) -> bool:
         return _is_goal(work, index - 2)  # `ke batam atau malaysia`
     is_led = (
         "goal" in before.marks
+        or before.text in _AS_FAR_AS
         or before.has("labels", "destination")
         or (before.is_unknown_word and is_slip_of(before.text, "ke"))
     )

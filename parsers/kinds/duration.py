@@ -24,7 +24,9 @@ def read(work: Work, field: Field) -> None:
     for index, piece in work.free():
         if piece.has("durations"):
             before = work.before(index)
-            if before is None or not ("done" in before.marks or "from" in before.marks):
+            is_rate = before is not None and before.has("units", "money")  # `150rb sehari`
+            has_passed = before is not None and ("done" in before.marks or "from" in before.marks)
+            if not is_rate and not has_passed:
                 work.fields[field.name] = int(piece.value("durations"))
                 work.take(field.name, index)
                 return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from parsers.amounts import Role
 from parsers.items import Reason
 from parsers.numbers import is_well_formed
 from parsers.tokens import TokenKind
@@ -23,10 +24,13 @@ _NOT_DIGITS = re.compile(r"\D")
 
 def read(work: Work, field: Field) -> None:
     """Take a number that is too long for a count; a wrong check digit is a problem."""
+    plates = {amount.index for amount in work.amounts if amount.role is Role.OTHER}
     for index, piece in work.free():
         if not piece.is_number or piece.kind in (TokenKind.PHONE, TokenKind.DATE):
             continue
         digits, end = join_digits(work.pieces, index, len(work.pieces))
+        if index in plates and not is_well_formed(digits):
+            continue
         if len(digits) < field.limits.get("min_digits", _SHORTEST):
             continue
         if is_well_formed(digits):
