@@ -446,7 +446,9 @@ def _people(spot: _Spot) -> Amount:
         )
     ):
         sure = 2
-    elif _stands_alone(spot) or _is_said_of_guest(spot) or piece.text in _ONE_PERSON:
+    elif piece.text in _ONE_PERSON:
+        sure = 0  # `2 org ... dengan seorang sopir`
+    elif _stands_alone(spot) or _is_said_of_guest(spot):
         sure = 1
     elif piece.has("numbers"):
         return spot.amount(Role.OTHER)

@@ -53,11 +53,16 @@ class Surroundings:
         names_somebody = form.outranks_aliases and any(
             "foreigner" in piece.marks
             or piece.has("units", "child")
-            or (is_mishap and (piece.has("units", "people") or "kin" in piece.marks))
+            or (is_mishap and self._is_somebody(piece, word))
             or (piece is not word and report_code(piece, self._language) is not None)
             for piece in (self._pieces[index] for index in window)
         )
         return names_somebody or any(self.counts_people(index) for index in window)
+
+    def _is_somebody(self, piece: Piece, word: Piece) -> bool:
+        """See `hilang nenek 80 th`; `meninggal mama saya` may be no more than news."""
+        is_news = word.has("emergencies", "meninggal")
+        return piece.has("units", "people") or ("kin" in piece.marks and not is_news)
 
     def _is_announced_by_verb(self, at: int, lo: int) -> bool:
         """See `ada bule`, `datang orang bule`."""
