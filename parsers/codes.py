@@ -68,7 +68,7 @@ class Planner:
         self._plan = Plan()
         self._denials = Denials(pieces, language, trial)
         self._around = Surroundings(pieces, language)
-        self._by_sense: dict[tuple[str, str], list[int]] = {}
+        self._by_mark: dict[str, list[int]] | None = None
 
     def plan(self, *, heeds_denials: bool = True) -> Plan:
         """Return the parts in their order; no part and no question means chat.
@@ -140,16 +140,15 @@ class Planner:
         return piece is not None and is_next and piece.has(*sense)
 
     def _with_sense(self, domain: str, value: str) -> list[int]:
-        """List the pieces that have a meaning; some are asked for again and again."""
-        found = self._by_sense.get((domain, value))
-        if found is None:
-            found = [
-                at
-                for at, piece in enumerate(self._pieces)
-                if domain in piece.senses and piece.has(domain, value)
-            ]
-            self._by_sense[domain, value] = found
-        return found
+        """List the pieces that have a meaning; small words are asked for again and again."""
+        if domain != "marks":
+            return [at for at, piece in enumerate(self._pieces) if piece.has(domain, value)]
+        if self._by_mark is None:
+            self._by_mark = {}
+            for at, piece in enumerate(self._pieces):
+                for mark in piece.marks:
+                    self._by_mark.setdefault(mark, []).append(at)
+        return self._by_mark.get(value, [])
 
     def _lines(self) -> list[tuple[int, int]]:
         begins = [0]
