@@ -21,7 +21,7 @@ from parsers.language import Language
 from parsers.loading import load
 from parsers.reading import LONGEST, read
 
-TUNED = tuple(f"reports_{letter}" for letter in "abcdefgh")
+TUNED = tuple(f"reports_{letter}" for letter in "abcdefghi")
 HELD_OUT = ("held_out",)
 PATTERNS = ("patterns_a", "patterns_b")
 _FILLINGS = 12

@@ -104,12 +104,7 @@ _LEADS = frozenset(
 _PLATES = frozenset(["dh", "eb", "ed", "dk", "dr", "ea", "dd", "l", "b", "n"])
 _TWO_DIGITS = re.compile(r"\d/\d")
 _ROUGHLY = ("\u00b1", "+-", "+/-", "~")
-_NO_PEOPLE = frozenset(
-    ["oto", "mobil", "bus", "bis", "motor", "mtr", "pickup", "travel", "truk", "avanza", "per"]
-)
-"""Words behind a number that say that it counts vehicles, or money: `1.500.000 per kepala`."""
 _THESE_DAYS = frozenset(["hari ini", "hr ini"])
-_SELF = frozenset(["saya", "sy", "beta", "kami", "dia", "kita", "katong", "dong", "nya", "desa"])
 _ONE_PERSON = frozenset(["seorang", "sorang"])
 _CUT_UNITS = ("t", "h")
 _OTHER = frozenset(["clock", "money", "phone", "birth", "class"])
@@ -140,7 +135,8 @@ def _is_another(pieces: Sequence[Piece], before: Amount, amount: Amount) -> bool
     if before.role is Role.PLACE and not between:
         return False  # `rt 3, 2 belanda`
     is_near = pieces[amount.first].gap.strip() in ("", ",", "/", "&", "+")
-    joins = all("plus" in piece.marks or piece.text == "padahal" for piece in between)
+    joints = ("padahal",) if before.role is Role.AGE else ("sampai", "s/d", "smp")
+    joins = all("plus" in piece.marks or piece.text in joints for piece in between)
     return is_near and joins and len(between) <= 1
 
 
@@ -304,8 +300,12 @@ def _by_word_before(spot: _Spot) -> Amount | None:
     if "date" in before.marks and piece.is_number:
         return spot.amount(Role.DATE, first=1, last=_rest_of_date(spot))
     is_ordinal = before.text == "ke" and piece.is_number and not piece.gap.strip(" -")
-    is_self = before.text in _SELF and piece.text == "sendiri"  # `ipar saya sendiri`
-    is_other = is_self or not _OTHER.isdisjoint(before.marks) or _is_rate(spot)
+    is_self = "own" in before.marks and piece.text == "sendiri"  # `ipar saya sendiri`
+    is_year = "year" in before.marks and len(piece.text) == _YEAR_DIGITS
+    is_name = piece.has("numbers") and "title" in before.marks and not piece.is_after_border
+    is_other = (
+        is_self or is_year or is_name or not _OTHER.isdisjoint(before.marks) or _is_rate(spot)
+    )
     if is_other or is_ordinal or before.text in ("bukan", "bkn"):
         return spot.amount(Role.OTHER, first=1)
     earlier = spot.at_distance(-2)
@@ -355,7 +355,7 @@ def _by_word_after(spot: _Spot) -> Amount | None:
         return None
     if after.text == "rw":
         return spot.amount(Role.PLACE)
-    if after.text in _NO_PEOPLE and not after.is_after_border:
+    if "thing" in after.marks and not after.is_after_border:
         return spot.amount(Role.OTHER)
     if after.has("months") and spot.value is not None:
         return spot.amount(Role.DATE, last=_rest_of_date(spot))
@@ -415,6 +415,8 @@ def _has_passed(spot: _Spot) -> bool:
     before, since = spot.before, spot.at_distance(2)
     if before is not None and ("done" in before.marks or "from" in before.marks):
         return True
+    if any("past" in piece.marks for piece in spot.pieces[max(0, spot.at - 3) : spot.at]):
+        return True  # `sebelum ini dong 2 minggu di ...`
     return since is not None and "ago" in since.marks
 
 

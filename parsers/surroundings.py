@@ -46,10 +46,10 @@ class Surroundings:
         window = range(max(lo, at - _BESIDE), min(hi, reach))
         if any(index != at and self._is_thing(form, index) for index in window):
             return True
+        if is_thing and self._is_announced_by_verb(at, lo):
+            return True
         if not is_thing or word.text == form.code.lower():
             return word.has("code") and word.is_after_border and self.counts_people(at + 1)
-        if self._is_announced_by_verb(at, lo):
-            return True
         names_somebody = form.outranks_aliases and any(
             "foreigner" in piece.marks
             or piece.has("units", "child")

@@ -55,6 +55,7 @@ _LOOKS_LIKE_DIGIT = str.maketrans("oli", "011")
 _MEN = re.compile(r"(\d{1,3})l(?![^\W_])")
 _WOMEN = re.compile(r"(?<![^\W_])\d{1,3}p(?![^\W_])")
 _HARD = frozenset('#*,;:/!\n\r.()"?|=+&')
+_ABBREVIATION = 3
 _FIELD = frozenset("#*;\n\r")
 
 
@@ -106,6 +107,14 @@ def is_field_border(gap: str) -> bool:
 def is_new_line(gap: str) -> bool:
     """Tell whether a gap begins a new line."""
     return "\n" in gap or "\r" in gap
+
+
+def ends_what_is_said(before: str, gap: str) -> bool:
+    """Tell whether no phrase reaches across a gap: `sore. Ini guide` is no `sore ini`.
+
+    A short word before the full stop is an abbreviation, as in `St. Lucia`.
+    """
+    return is_new_line(gap) or (gap == ". " and len(before) > _ABBREVIATION)
 
 
 def is_minus(gap: str) -> bool:

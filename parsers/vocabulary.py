@@ -13,7 +13,7 @@ from parsers.cleaning import clean
 from parsers.datafiles import DataError, Source
 from parsers.segments import is_plain_gsm7
 from parsers.spelling import ASKED_ABOUT, Known, Spelling
-from parsers.tokens import TokenKind, is_new_line, tokenise
+from parsers.tokens import TokenKind, ends_what_is_said, tokenise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -174,7 +174,7 @@ class Vocabulary:
             if not node.after or position == len(tokens):
                 break
             token = tokens[position]
-            if is_new_line(token.gap):
+            if token.gap != " " and ends_what_is_said(tokens[position - 1].text, token.gap):
                 break
             node = node.after.get(_key(token, first=False))
         return best, senses

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from parsers.amounts import Amount, Role
+from parsers.asides import counts_others, helps, told_of_before
 from parsers.items import Reason
 from parsers.kinds.place import inside_places
 from parsers.pieces import CODE
@@ -58,6 +59,17 @@ def _counted(work: Work, field: Field) -> list[Amount]:
     ]
     if len(people) > 1:
         people = [amount for amount in people if not _is_stray_zero(work, amount, people)]
+    if any(one.kind == "country" and one.wanted for one in work.form.fields):
+        before = told_of_before(work)
+        people = [
+            amount
+            for amount in people
+            if amount.index not in before and not counts_others(work, amount)
+        ]
+    elif "local" in work.marks:
+        people = [amount for amount in people if not helps(work, amount)]
+    if any(name in work.fields for name in work.form.enough):
+        people = [one for one in people if one.sure > 1 or work.pieces[one.first].begins_field]
     families = [amount for amount in people if not amount.unit and _is_family(work, amount)]
     if families and not any(one.kind == "purpose" for one in work.form.fields):
         people = [amount for amount in people if amount not in families]

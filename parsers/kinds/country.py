@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rapidfuzz.distance import DamerauLevenshtein
 
 from parsers.amounts import Role, counts_persons
+from parsers.asides import counts_others, is_new_sentence, told_of_before
 from parsers.items import Reason
 from parsers.kinds.place import inside_places
 from parsers.pieces import CODE, COURTESY
@@ -25,7 +26,13 @@ NOT_KNOWN = "XX"
 _MOST_OPTIONS = 2
 _JOINTS = frozenset(["&", "/", "+", ","])
 _OWN_PEOPLE = frozenset(["warga", "wrg", "penduduk", "korban", "calon", "penumpang", "perantau"])
-_LANGUAGES = frozenset(["bahasa", "bhs", "bhsa", "bhasa", "b"])
+_NOT_OF_PEOPLE = frozenset(
+    [
+        "b", "bahasa", "bhasa", "bhs", "bhsa", "bendera", "bicara", "bikinan", "buatan", "bukit",
+        "film", "kopi", "ngomong", "omong",
+    ]
+)  # fmt: skip
+"""Words before a country that make it a language, a flag or a ware."""
 _NEAR_CODE = 4
 _SHORT_TEXT = 12
 # A word with only these meanings is free to be an ISO code or a misspelt country.
@@ -49,6 +56,8 @@ def read(work: Work, field: Field) -> None:
         work.is_own_citizen = True
         work.take(field.name, *(index for index, _ in found))
         return
+    before = told_of_before(work)
+    foreign = [one for one in foreign if one[0] not in before] or foreign
     foreign = [one for one in foreign if not _came_from(work, one[0])] or foreign
     sure = [(index, values) for index, values in foreign if len(values) == 1]
     distinct = list(dict.fromkeys(values[0] for _, values in sure))
@@ -386,7 +395,14 @@ def _ambiguous(work: Work, field: Field, indexes: list[int], values: tuple[str, 
 
 def _shared(work: Work, field: Field, sure: Sequence[tuple[int, tuple[str, ...]]]) -> bool:
     """Give each country the count beside it, where each has one."""
-    every = [amount for amount in work.amounts if _may_be_share(amount)]
+    first, last = sure[0][0], sure[-1][0]
+    if any(is_new_sentence(piece) for piece in work.pieces[first + 1 : last + 1]):
+        return False  # another sentence may tell of other guests
+    every = [
+        amount
+        for amount in work.amounts
+        if _may_be_share(amount) and not counts_others(work, amount)
+    ]
     counts = _without_total(every, len(sure))
     if len(counts) != len(sure) or any(
         amount.value is None or amount.minus or not 0 < amount.value <= 200  # noqa: PLR2004
@@ -424,8 +440,10 @@ def _is_denied(work: Work, index: int) -> bool:
         return False
     if "goal" in before.marks:
         return not before.has("labels", "purpose")
-    if before.text in _LANGUAGES and not work.pieces[index].begins_field:
+    if before.text in _NOT_OF_PEOPLE and not work.pieces[index].begins_field:
         return True  # `ajar b.inggris`
+    if "plus" in before.marks and index > 1 and _is_denied(work, index - 2):
+        return True  # `lewat malaysia deng singapura`
     return before.text in ("bukan", "bkn") or "via" in before.marks or "at" in before.marks
 
 

@@ -116,12 +116,16 @@ def _weekdays(work: Work, field: Field) -> list[tuple[int, int]]:
             continue  # `jumat depan` may be this week's or the next: that is asked for
         if _is_name(work, index):
             continue
+        near = work.pieces[max(0, index - 2) : index]
+        if field.limits.get("of_departure") and any("arrive" in one.marks for one in near):
+            continue
         if _is_end_of_stay(work, field, index):
             continue
         ahead = (int(piece.value("weekdays")) - work.today.isoweekday()) % _WEEK
         has_passed = after is not None and (after.text in _LAST_WEEK or _is_day_gone(after))
         is_next = _leaves(field) and not has_passed
-        found.append((ahead if is_next else ahead - _WEEK if ahead else 0, index))
+        is_gone = ahead or has_passed  # `rabu lalu`, on a Wednesday
+        found.append((ahead if is_next else ahead - _WEEK if is_gone else 0, index))
     return found
 
 
@@ -169,9 +173,20 @@ def _is_end_of_stay(work: Work, field: Field, index: int) -> bool:
     if is_until and not _has_come(piece):
         return True
     if not field.limits.get("arrival"):
+        is_talk = piece.text in _NOW and len(work.pieces) > _SHORT_TEXT
+        return is_talk and field.limits.get("of_departure") is True
+    if before is not None and "arrive" in before.marks:
         return False
-    if _is_followed_by_leave(work, index) or _is_no_day_of_coming(work, index):
-        return True
+    return (
+        _is_followed_by_leave(work, index)
+        or _is_no_day_of_coming(work, index)
+        or _is_led_by_leave(work, index)
+    )
+
+
+def _is_led_by_leave(work: Work, index: int) -> bool:
+    """See `pulang tgl 30`; `su pulang kmrn` is no stay any more."""
+    before = work.before(index)
     if before is None or "left" not in before.marks:
         return False
     earlier = work.before(index - 1)
@@ -186,18 +201,22 @@ def _has_come(piece: Piece) -> bool:
 def _is_no_day_of_coming(work: Work, index: int) -> bool:
     """See `besok baru naik gunung`, `pesta nanti tgl 28`, `sekarang liburan di desa`.
 
-    A day to come tells of an arrival beside a word for it, or where nothing else is said of it.
+    In a long text a day to come, or a day of the week, tells of an arrival beside a word for it.
     """
     piece, before, after = work.pieces[index], work.before(index), work.after(index)
-    if piece.text in _NOW:
+    behind = work.pieces[index + 1 : index + 4]
+    if piece.text in _NOW or any("tells" in one.marks for one in behind):
+        return True  # `yang kemarin beta telpon itu`
+    if before is not None and (before.text in _PLANNED or before.has("units", "money")):
         return True
-    if before is not None and before.text in _PLANNED:
-        return True
-    if not piece.has("days") or int(piece.value("days")) <= 0:
+    is_weekday = piece.has("weekdays")
+    if not is_weekday and (not piece.has("days") or int(piece.value("days")) <= 0):
         return False
-    ends = after is None or after.is_after_border or after.has("courtesy")
-    near = work.pieces[max(0, index - 2) : index + 3]
-    return not ends and not any("arrive" in one.marks for one in near)
+    if any("arrive" in one.marks for one in work.pieces[max(0, index - 4) : index + 3]):
+        return False
+    if len(work.pieces) > _SHORT_TEXT:
+        return not (before is not None and "from" in before.marks)
+    return not is_weekday and not (after is None or after.is_after_border or after.has("courtesy"))
 
 
 def _is_followed_by_leave(work: Work, index: int) -> bool:

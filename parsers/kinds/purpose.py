@@ -10,6 +10,13 @@ from parsers.kinds.place import inside_places
 from parsers.pieces import CODE
 from parsers.tokens import TokenKind
 
+_WHOSE_OR_WHERE = frozenset(
+    [
+        "rumah", "rmh", "rumahnya", "kos", "belakang", "blkg", "depan", "dpn", "dekat", "dkt",
+        "samping", "sebelah", "sblh",
+    ]
+)  # fmt: skip
+
 if TYPE_CHECKING:
     from parsers.form import Field
     from parsers.pieces import Piece
@@ -42,6 +49,7 @@ def _take_best(work: Work, field: Field, ranks: tuple[int, int]) -> None:
         for index, piece in enumerate(work.pieces)
         if "purposes" in piece.senses
         and index not in groups
+        and not _is_of_house(work, index)
         and piece.became in (None, CODE)
         and not _is_denied(work, index)
     ]
@@ -52,6 +60,16 @@ def _take_best(work: Work, field: Field, ranks: tuple[int, int]) -> None:
         _, index = min(ranked)
         work.fields[field.name] = work.pieces[index].value("purposes")
         work.take(field.name, index)
+
+
+def _is_of_house(work: Work, index: int) -> bool:
+    """See `rumah pendeta`, `kos belakang toko`: where they sleep says nothing of what they do."""
+    before = work.before(index)
+    return (
+        before is not None
+        and not work.pieces[index].is_after_border
+        and before.text in _WHOSE_OR_WHERE
+    )
 
 
 def _is_counted_group(work: Work, index: int) -> bool:
