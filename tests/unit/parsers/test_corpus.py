@@ -43,6 +43,13 @@ def test_next_to_nothing_is_stored_wrong():
     assert len(wrong) <= MOST_WRONG * len(verdicts), told(wrong)
 
 
+def test_no_message_that_was_once_stored_wrong_is_stored_wrong_again():
+    """Every set was stored wrong in part at its first reading (docs/understanding.md)."""
+    verdicts = [judge(message, LANGUAGE) for message in by_hand(*TUNED, *HELD_OUT)]
+
+    assert told([one for one in verdicts if one.is_wrongly_stored]) == ""
+
+
 def test_what_is_asked_for_and_how_urgent_it_is():
     """Of the messages that are right, what is asked, the urgency and the flags are right too."""
     different = {
