@@ -49,8 +49,11 @@ def helps(work: Work, amount: Amount) -> bool:
 
 def counts_others(work: Work, amount: Amount) -> bool:
     """See `anak tuan rumah 3 orang`, `dengan 12 warga`: people, but not the guests."""
-    beside = [work.before(amount.first), *work.pieces[amount.index : amount.last + 2]]
-    return any(piece is not None and "local" in piece.marks for piece in beside)
+    pieces, last = work.pieces, amount.last + 1
+    first = amount.first if pieces[amount.first].is_after_border else max(amount.first - 1, 0)
+    if last < len(pieces) and not pieces[last].is_after_border:
+        last += 1
+    return any("local" in piece.marks for piece in pieces[first:last])
 
 
 def is_new_sentence(piece: Piece) -> bool:

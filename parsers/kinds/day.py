@@ -9,12 +9,20 @@ from typing import TYPE_CHECKING
 
 from parsers.amounts import Amount, Role
 from parsers.items import Reason
+from parsers.kinds.other_days import (
+    is_end_of_stay,
+    is_gone,
+    is_name,
+    is_of_coming,
+    is_of_recruiter,
+    is_something_else,
+    leaves,
+)
 from parsers.slips import is_near_month
 from parsers.tokens import TokenKind
 
 if TYPE_CHECKING:
     from parsers.form import Field
-    from parsers.pieces import Piece
     from parsers.work import Work
 
 _YEARS_AROUND = 5
@@ -23,13 +31,6 @@ _CENTURY = 2000
 _WEEK = 7
 _DAY_WORDS = frozenset(["days", "weekdays", "units"])
 _NEXT_WEEK = frozenset(["depan", "dpn", "dpan"])
-_NOW = frozenset(["sekarang", "skrg", "skrang", "skr", "skarang", "saat ini"])
-_PLANNED = frozenset(["nanti", "nnti", "nti", "nt", "untuk", "utk", "acara", "pesta"])
-_SHORT_TEXT = 12
-_NEAR = 4
-_LEAVING = frozenset(["left", "moved", "depart", "by", "urgent", "on_the_way", "people_leaving"])
-_URGENT_DAYS = frozenset(["malam ini", "mlm ini", "su mau jalan", "nanti malam", "nanti mlm"])
-_GOES_ON = frozenset(["lanjut", "lanjutkan", "melanjutkan"])
 _LAST_WEEK = frozenset(["lalu", "lewat", "kemarin"])
 _MORE = frozenset(["lagi", "lg", "lai"])
 
@@ -48,21 +49,13 @@ def read(work: Work, field: Field) -> None:
     _note_departure(work, field)
     dates = [amount for amount in work.amounts if amount.role is Role.DATE]
     if len(dates) > 1 and not field.limits.get("arrival"):
-        dates = [one for one in dates if not _is_day_of_coming(work, field, one)] or dates
+        dates = [one for one in dates if not is_of_coming(work, field, one)] or dates
     for amount in dates:
-        if not _is_end_of_stay(work, field, amount.first):
+        if not is_end_of_stay(work, field, amount.first):
             work.take(field.name, *range(amount.first, amount.last + 1))
             _settle(work, field, amount)
             return
     _by_word(work, field)
-
-
-def _is_day_of_coming(work: Work, field: Field, amount: Amount) -> bool:
-    """See `datang 20 oktober, pulang 22 november`, `tgl 20 kemarin calo datang`."""
-    before, after = work.before(amount.first), work.after(amount.last)
-    if before is not None and "arrive" in before.marks:
-        return True
-    return _leaves(field) and after is not None and _is_day_gone(after)
 
 
 def _by_word(work: Work, field: Field) -> None:
@@ -79,17 +72,17 @@ def _by_word(work: Work, field: Field) -> None:
         for index, piece in (work.free() if "days" in work.domains else ())
         if piece.has("days")
         and index not in lasting
-        and not _is_without_day(work, index)
-        and not _is_end_of_stay(work, field, index)
-        and not _is_of_recruiter(work, field, index)
+        and not is_something_else(work, index)
+        and not is_end_of_stay(work, field, index)
+        and not is_of_recruiter(work, field, index)
     ]
-    if not named or _leaves(field):
+    if not named or leaves(field):
         named = named + _weekdays(work, field) or _days_ahead(work, field)
     if not named:
-        if _leaves(field) and any("on_the_way" in piece.marks for _, piece in work.free()):
+        if leaves(field) and any("on_the_way" in piece.marks for _, piece in work.free()):
             work.begun = True
         return
-    if _leaves(field):
+    if leaves(field):
         ahead = [one for one in named if one[0] > 0]
         offset, index = min(ahead) if ahead else max(named)
         work.begun = work.begun or offset < 0
@@ -114,39 +107,24 @@ def _weekdays(work: Work, field: Field) -> list[tuple[int, int]]:
         after = work.after(index)
         if not piece.has("weekdays") or (after is not None and after.text in _NEXT_WEEK):
             continue  # `jumat depan` may be this week's or the next: that is asked for
-        if _is_name(work, index):
+        if is_name(work, index):
             continue
         near = work.pieces[max(0, index - 2) : index]
         if field.limits.get("of_departure") and any("arrive" in one.marks for one in near):
             continue
-        if _is_end_of_stay(work, field, index):
+        if is_end_of_stay(work, field, index):
             continue
         ahead = (int(piece.value("weekdays")) - work.today.isoweekday()) % _WEEK
-        has_passed = after is not None and (after.text in _LAST_WEEK or _is_day_gone(after))
-        is_next = _leaves(field) and not has_passed
-        is_gone = ahead or has_passed  # `rabu lalu`, on a Wednesday
-        found.append((ahead if is_next else ahead - _WEEK if is_gone else 0, index))
+        has_passed = after is not None and (after.text in _LAST_WEEK or is_gone(after))
+        is_next = leaves(field) and not has_passed
+        is_back = ahead or has_passed  # `rabu lalu`, on a Wednesday
+        found.append((ahead if is_next else ahead - _WEEK if is_back else 0, index))
     return found
-
-
-def _is_day_gone(piece: Piece) -> bool:
-    return piece.has("days") and int(piece.value("days")) < 0 and not piece.is_after_border
-
-
-def _is_name(work: Work, index: int) -> bool:
-    """See `ibu snin`, `di jmaat Efata`: whatever it is, it is no day."""
-    before = work.before(index)
-    if before is None or work.pieces[index].is_after_border:
-        return False
-    earlier = work.before(index - 1)
-    is_led = earlier is not None and (earlier.has("places") or "at" in earlier.marks)
-    is_place = before.has("places") and "left" not in before.marks  # `jalan jumat` leaves
-    return "at" in before.marks or is_place or (before.has("courtesy") and is_led)
 
 
 def _days_ahead(work: Work, field: Field) -> list[tuple[int, int]]:
     """See `3 hari lagi`: so many days from today somebody leaves."""
-    if not _leaves(field):
+    if not leaves(field):
         return []
     for amount in work.amounts:
         after = work.after(amount.last)
@@ -164,126 +142,9 @@ def _days_ahead(work: Work, field: Field) -> list[tuple[int, int]]:
     return []
 
 
-def _is_end_of_stay(work: Work, field: Field, index: int) -> bool:
-    """See `sampai besok`, `pulang tgl 30`: the end of a stay, no day of coming."""
-    if _leaves(field):
-        return False
-    piece, before = work.pieces[index], work.before(index)
-    is_until = "until" in piece.marks or (before is not None and "until" in before.marks)
-    if is_until and not _has_come(piece):
-        return True
-    if not field.limits.get("arrival"):
-        is_talk = piece.text in _NOW and len(work.pieces) > _SHORT_TEXT
-        return is_talk and field.limits.get("of_departure") is True
-    if before is not None and "arrive" in before.marks:
-        return False
-    return (
-        _is_followed_by_leave(work, index)
-        or _is_no_day_of_coming(work, index)
-        or _is_led_by_leave(work, index)
-    )
-
-
-def _is_led_by_leave(work: Work, index: int) -> bool:
-    """See `pulang tgl 30`; `su pulang kmrn` is no stay any more."""
-    before = work.before(index)
-    if before is None or "left" not in before.marks:
-        return False
-    earlier = work.before(index - 1)
-    return earlier is None or "done" not in earlier.marks
-
-
-def _has_come(piece: Piece) -> bool:
-    """See `sampai tadi pagi`: whoever arrives is told of with the same word."""
-    return piece.has("days") and int(piece.value("days")) <= 0
-
-
-def _is_no_day_of_coming(work: Work, index: int) -> bool:
-    """See `besok baru naik gunung`, `pesta nanti tgl 28`, `sekarang liburan di desa`.
-
-    In a long text a day to come, or a day of the week, tells of an arrival beside a word for it.
-    """
-    piece, before, after = work.pieces[index], work.before(index), work.after(index)
-    behind = work.pieces[index + 1 : index + 4]
-    if piece.text in _NOW or any("tells" in one.marks for one in behind):
-        return True  # `yang kemarin beta telpon itu`
-    if before is not None and (before.text in _PLANNED or before.has("units", "money")):
-        return True
-    is_weekday = piece.has("weekdays")
-    if not is_weekday and (not piece.has("days") or int(piece.value("days")) <= 0):
-        return False
-    if any("arrive" in one.marks for one in work.pieces[max(0, index - 4) : index + 3]):
-        return False
-    if len(work.pieces) > _SHORT_TEXT:
-        return not (before is not None and "from" in before.marks)
-    return not is_weekday and not (after is None or after.is_after_border or after.has("courtesy"))
-
-
-def _is_followed_by_leave(work: Work, index: int) -> bool:
-    """See `besok dong kembali ke kupang`, `besok lanjut`."""
-    for at in (index + 1, index + 2):
-        piece = work.pieces[at] if at < len(work.pieces) else None
-        if piece is None or piece.is_after_border:
-            return False
-        if "left" in piece.marks or piece.text in _GOES_ON:
-            return True
-    return False
-
-
-def _is_of_recruiter(work: Work, field: Field, index: int) -> bool:
-    """See `calo datang kmrn, mau bawa 3 org`, `skrg dia cari nona`: a day on which nobody leaves.
-
-    In a long text a day that has come is the departure only where leaving is spoken of near it.
-    """
-    if not _leaves(field) or int(work.pieces[index].value("days")) > 0:
-        return False
-    near = work.pieces[max(0, index - _NEAR) : index]
-    if any("arrive" in piece.marks for piece in near[-2:]) or _is_reported(work, index):
-        return True
-    if len(work.pieces) <= _SHORT_TEXT or work.pieces[index].text in _URGENT_DAYS:
-        return False
-    around = [*near, *work.pieces[index : index + 2 * _NEAR]]
-    return not any(
-        _LEAVING & {*piece.marks}
-        or piece.has("transport")
-        or piece.has("destinations")
-        or piece.text in _GOES_ON
-        for piece in around
-    )
-
-
-def _is_reported(work: Work, index: int) -> bool:
-    """See `orang tua lapor ke saya tadi pagi`, without a mark between."""
-    for at in range(index, max(0, index - _NEAR), -1):
-        if work.pieces[at].is_after_border:
-            return False
-        if "reporting" in work.pieces[at - 1].marks:
-            return True
-    return False
-
-
-def _is_without_day(work: Work, index: int) -> bool:
-    """`tadi` alone means today only where nothing follows it that says otherwise.
-
-    And `bsk` before a name, as in `rmh bsk Neolaka`, or after a greeting is a misspelt `bpk`.
-    """
-    before, after = work.before(index), work.after(index)
-    if before is not None and before.has("weekdays") and not work.pieces[index].is_after_border:
-        return True  # `senin kemarin` is Monday
-    if work.pieces[index].text == "bsk" and before is not None:
-        ends = after is None or after.is_after_border
-        return before.has("courtesy") if ends else before.has("places")
-    if work.pieces[index].text != "tadi":
-        return False
-    if after is None or after.is_after_border:
-        return False
-    # `tadi` with a word that is not known may be `tadi malam`, which is another day.
-    return "not" in after.marks or after.is_unknown_word
-
-
 def _note_departure(work: Work, field: Field) -> None:
     """See `sudah berangkat`: the departure has happened."""
-    if not _leaves(field) or work.marks.isdisjoint(("urgent", "moved")):
+    if not leaves(field) or work.marks.isdisjoint(("urgent", "moved")):
         return
     for index, piece in enumerate(work.pieces):
         before = work.before(index)
@@ -362,7 +223,7 @@ def _from_parts(numbers: list[int], *, is_iso: bool) -> _Written | None:
 def _resolve(work: Work, field: Field, written: _Written) -> date | None:
     """Return the day that is meant; None when there is no such day."""
     today = work.today
-    wants_next = _leaves(field) and not work.begun
+    wants_next = leaves(field) and not work.begun
     if written.month is None:
         return _day_of_month(today, written.day, wants_next=wants_next)
     if written.year is not None:
@@ -395,7 +256,3 @@ def _date(year: int, month: int, day: int) -> date | None:
         return date(year, month, day)
     except ValueError:
         return None
-
-
-def _leaves(field: Field) -> bool:
-    return field.limits.get("direction") == "future"
