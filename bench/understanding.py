@@ -22,7 +22,7 @@ from parsers.loading import load
 from parsers.reading import LONGEST, read
 
 TUNED = tuple(f"reports_{letter}" for letter in "abcdefghi")
-HELD_OUT = ("held_out",)
+HELD_OUT = ("held_out", "held_out_b")
 PATTERNS = ("patterns_a", "patterns_b")
 _FILLINGS = 12
 _SLIPS = 10_000

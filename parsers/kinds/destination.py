@@ -12,6 +12,7 @@ from parsers.tokens import TokenKind
 
 if TYPE_CHECKING:
     from parsers.form import Field
+    from parsers.pieces import Piece
     from parsers.work import Work
 
 HARBOUR = "Kupang"
@@ -72,9 +73,13 @@ def _where_they_work(work: Work) -> list[tuple[int, str]]:
         if is_at and piece.has("destinations") and not piece.has("transport"):
             name = piece.value("destinations")
             near = work.pieces[max(0, index - _NEAR_CODE) : index]
-            if name != HARBOUR or any(one.has("purposes", "kerja") for one in near):
+            if name != HARBOUR or any(_is_work(one) for one in near):
                 found.append((index, name))
     return found
+
+
+def _is_work(piece: Piece) -> bool:
+    return piece.has("purposes", "kerja") or "people_leaving" in piece.marks
 
 
 def _are_alternatives(work: Work, named: list[tuple[int, str]]) -> bool:

@@ -8,7 +8,7 @@ from support.slips import Became, clean_messages, patterns, slips, what_became
 from support.sms import LANGUAGE
 
 TUNED = tuple(f"reports_{letter}" for letter in "abcdefghi")
-HELD_OUT = ("held_out",)
+HELD_OUT = ("held_out", "held_out_b")
 PATTERNS = ("patterns_a", "patterns_b")
 ENOUGH_RIGHT = 0.97
 MOST_WRONG = 0.002
