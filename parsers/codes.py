@@ -11,6 +11,7 @@ from parsers.kinds import ref
 from parsers.numbers import is_well_formed
 from parsers.slips import ONE_EDIT_FROM, is_near_code, is_scrap, is_slip_of
 from parsers.surroundings import NEW_SENTENCE, Surroundings
+from parsers.tokens import TokenKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,6 +53,12 @@ class Plan:
     question: tuple[str | None, str] | None = None
     """The code that may be meant, and the key of the reply that asks."""
     is_quiet: bool = False
+
+
+def _is_dirt(following: Piece, begins: bool) -> bool:  # noqa: FBT001
+    """Tell by the word behind it a number that is dirt, or numbers a line: `1. WNA ...`."""
+    numbers = begins and following.kind is TokenKind.WORD and following.gap.strip() in (".", ")")
+    return not following.gap or numbers
 
 
 class Planner:
@@ -175,9 +182,10 @@ class Planner:
     def _is_misread_code(self, at: int, hi: int, *, but: str) -> bool:
         """Tell a word that stands in a code's place by its mark, and may be another misspelt."""
         piece = self._pieces[at]
-        is_set_apart = at + 1 < hi and self._pieces[at + 1].begins_field
+        after = self._pieces[at + 1] if at + 1 < hi else None
         return (
-            is_set_apart
+            after is not None
+            and (after.begins_field or after.is_number)
             and piece.is_unknown_word
             and not is_slip_of(piece.text, but.lower(), loosely=True)
             and self._may_be_code(at)
@@ -264,7 +272,7 @@ class Planner:
                 and (following.has("code") or following.has("ordinary_code"))
             ):
                 is_quiet = True
-            elif piece.is_number and following is not None and not following.gap:
+            elif piece.is_number and following is not None and _is_dirt(following, at == lo):
                 pass
             elif piece.text == "ada" and following is not None and following.has("ordinary_code"):
                 pass  # `ada PL ...` tells of a recruiter; the word still needs its thing beside it
@@ -366,7 +374,8 @@ class Planner:
         if len(rest) == 1 and any(code in self._language.commands for code in codes):
             return ""  # `BANTU BERHENTI` asks how; it is not done
         topics = [code for code in codes if code in self._language.forms]
-        others = [p for p in rest[1:] if not is_scrap(p, self._language)]
+        others = [p for p in rest[1:] if len(p.text) > _SHORTEST_ALIAS]
+        others = [p for p in others if not is_scrap(p, self._language)]
         return topics[0] if topics and not others else None
 
     def _misspelt(self, head: int, lo: int, hi: int) -> str | None:

@@ -53,7 +53,7 @@ _TOKEN = re.compile(
 )
 _LOOKS_LIKE_DIGIT = str.maketrans("oli", "011")
 _MEN = re.compile(r"(\d{1,3})l(?![^\W_])")
-_WOMEN = re.compile(r"(?<![^\W_])\d{1,3}p(?![^\W_])")
+_WOMEN = re.compile(r"(?<![^\W_])\d{1,3}p(?:r|rp)?(?![^\W_])")
 _HARD = frozenset('#*,;:/!\n\r.()"?|=+&')
 _ABBREVIATION = 3
 _FIELD = frozenset("#*;\n\r")

@@ -114,17 +114,16 @@ def _has_strange_unit(work: Work, amount: Amount, parts: list[Amount]) -> bool:
     if amount in parts or amount.role not in (Role.PEOPLE, Role.OTHER):
         return False
     unit = work.after(amount.index)
-    if (
-        unit is None
-        or len(unit.text) > _SHORT_UNIT
-        or unit.is_after_border
-        or unit.has("countries")
-    ):
+    is_labelled = amount.role is Role.OTHER and amount.first < amount.index  # `kelas 3 smp`
+    if is_labelled or unit is None or unit.is_after_border or unit.has("countries"):
         return False
-    end = amount.index + 1
-    is_beside = any(amount.first == one.last + 1 or one.first == end + 1 for one in parts)
+    is_short = len(unit.text) <= _SHORT_UNIT
+    if not is_short and not unit.is_unknown_word:
+        return False
+    ends = (amount.index + 2, amount.index + 3)  # `1 lai2 1 prp`
+    is_beside = any(amount.first == one.last + 1 or one.first in ends for one in parts)
     is_total = amount.role is Role.PEOPLE and not amount.unit
-    return (is_total and unit.is_unknown_word) or is_beside
+    return (is_total and is_short and unit.is_unknown_word) or is_beside
 
 
 def _settle_total(work: Work, field: Field, totals: list[Amount], parts: list[Amount]) -> None:

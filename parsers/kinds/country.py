@@ -34,6 +34,7 @@ _NOT_OF_PEOPLE = frozenset(
 )  # fmt: skip
 """Words before a country that make it a language, a flag or a ware."""
 _NEAR_CODE = 4
+_SHORTEST_ROUGH, _ROUGHLY = 5, 2
 _SHORT_TEXT = 12
 # A word with only these meanings is free to be an ISO code or a misspelt country.
 _NO_MATTER = frozenset(["destinations", "transport", "roman"])
@@ -57,8 +58,12 @@ def read(work: Work, field: Field) -> None:
         work.take(field.name, *(index for index, _ in found))
         return
     before = told_of_before(work)
-    foreign = [one for one in foreign if one[0] not in before] or foreign
-    foreign = [one for one in foreign if not _came_from(work, one[0])] or foreign
+    guests = [
+        one for one in foreign if one[0] not in before and not _came_from(work, one[0])
+    ] or _repaired(work, field)
+    if work.is_settled(field.name):
+        return
+    foreign = guests or foreign
     sure = [(index, values) for index, values in foreign if len(values) == 1]
     distinct = list(dict.fromkeys(values[0] for _, values in sure))
     if not sure:
@@ -89,6 +94,17 @@ def _came_from(work: Work, index: int) -> bool:
     led_by = work.before(first)
     is_said_first = led_by is not None and ("foreigner" in led_by.marks or led_by.became == CODE)
     return is_said_first and first < index and work.pieces[index - 1].text != "dan"
+
+
+def _is_roughly_country(work: Work, typed: str) -> bool:
+    """Tell a word that is too far off to be mended, and too near to be passed over."""
+    if work.language.words.is_near(typed, "countries"):
+        return True
+    return len(typed) >= _SHORTEST_ROUGH and any(
+        DamerauLevenshtein.distance(typed, spelling, score_cutoff=_ROUGHLY) <= _ROUGHLY
+        for spelling in work.language.words.spellings("countries")
+        if len(spelling) >= _SHORTEST_ROUGH
+    )
 
 
 def _needs_foreigner(field: Field) -> bool:
@@ -127,6 +143,8 @@ def _read_beside_foreigner(work: Work, field: Field) -> None:
         for index, values in _found(work, field)
         if OWN not in values and _is_said_of_people(work, index)
     ]
+    if any(name in work.fields for name in work.form.enough):
+        named = [one for one in named if work.pieces[one[0]].has("countries")]  # no `no` misspelt
     if not named:
         if any(
             "foreigner" in piece.marks
@@ -378,7 +396,7 @@ def _vague(work: Work, field: Field) -> None:
     if vague and not work.is_settled(field.name):
         after = work.after(vague[-1])
         is_next = after is not None and after.is_unknown_word and not after.is_after_border
-        if after is not None and is_next and work.language.words.is_near(after.text, "countries"):
+        if after is not None and is_next and _is_roughly_country(work, after.text):
             # `bule fij`: a country was named, and it cannot be read.
             work.report_problem(field.name, work.given(vague[-1] + 1), Reason.UNKNOWN)
             work.take(field.name, vague[-1] + 1)

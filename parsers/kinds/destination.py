@@ -20,6 +20,7 @@ HARBOUR = "Kupang"
 
 _NEAR_CODE = 4
 _SHORT_CODE = 2
+_SHORTEST_GOAL = 5
 _ONE_OR_OTHER = frozenset(["atau", "atw"])
 _THEN = frozenset(["lalu", "terus", "trus", "trs", "kemudian", "lanjut"])
 """Words before the next stop of a journey."""
@@ -50,7 +51,9 @@ def read(work: Work, field: Field) -> None:
     by_code = not goals and not field.limits.get("goals_only")
     if _repaired(work, field) or (by_code and _by_code(work, field)):
         return
-    for index, name in (goals + bare + _where_they_work(work))[:1]:
+    near_to_far = goals + bare + _where_they_work(work)
+    near_to_far.sort(key=lambda one: one[1] == HARBOUR)
+    for index, name in near_to_far[:1]:
         _settle(work, field, index, name)
 
 
@@ -108,7 +111,8 @@ def _named(work: Work) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
     if "destinations" not in work.domains:
         return goals, bare
     for index, piece in work.free():
-        if piece.is_unknown_word and goals and _is_goal(work, index):
+        is_long = len(piece.text) >= _SHORTEST_GOAL  # `kerja di tolo` is no Togo
+        if piece.is_unknown_word and goals and is_long and _is_goal(work, index):
             # `ke Jakarta trus ke malaysis`: the last goal counts, misspelt or not.
             near = work.near(piece.text, "destinations", is_field=True)
             goals += [(index, near[0])] if len(near) == 1 else []
@@ -183,12 +187,13 @@ def _settle_code(work: Work, field: Field, index: int, alpha2: str) -> None:
 
 
 def _repaired(work: Work, field: Field) -> bool:
+    passes_harbour = any(HARBOUR in piece.senses.get("destinations", ()) for piece in work.pieces)
     for index, piece in work.free():
         if piece.kind is not TokenKind.WORD or not piece.is_unknown_word:
             continue
         after = work.after(index)
         alone = piece.is_after_border and (after is None or after.is_after_border)
-        is_placed = alone or index <= _NEAR_CODE
+        is_placed = alone or index <= _NEAR_CODE or passes_harbour
         if field.limits.get("goals_only"):
             is_placed = False
         if not (_is_goal(work, index) or is_placed) or _is_way(work, index):

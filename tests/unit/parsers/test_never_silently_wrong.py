@@ -177,6 +177,34 @@ SLIPS = {
     "wna sayu keluarga 5 org dari swedia liburan 2 minggu": [
         ("WNA", {"country": "SE", "count": 5, "purpose": "wisata", "days": 14}, "")
     ],
+    # A slip in `no` is no country; what misspells a country is looked at before another country.
+    "PERGI Np 120779. Trims": [("PERGI", {"ref": "120779"}, "")],
+    "PERGI turis Iatlia 6 org, kemarin jam 5 sore. Ini guide yang sama yang antar orang Australia dulu.": [
+        ("PERGI", {"country": "IT", "count": 6, "event_date": "2026-11-24"}, "")
+    ],
+    "Wna erman 2 org datang dr dili naik motor, wisata ke Kolbano, rencana 1 mlm": [
+        ("WNA", {"country": "DE", "count": 2, "purpose": "wisata", "days": 1}, "")
+    ],
+    "bule spayoll dua org jln2": [("WNA", {"count": 2, "purpose": "wisata"}, "country")],
+    "PMI, 6 org, kupang dulu baru Malaysua, tgl 3 des, oto": [
+        (
+            "PMI",
+            {"count": 6, "destination": "Malaysia", "event_date": "2026-12-03", "transport": "oto"},
+            "",
+        )
+    ],
+    "PMI 1 orang ke Timor Leste besok kerja di tolo": [
+        ("PMI", {"count": 1, "destination": "Timor Leste", "event_date": "2026-11-26"}, "")
+    ],
+    "wna prancis 2l 3pr jln2": [("WNA", {"country": "FR", "count": 5, "purpose": "wisata"}, "")],
+    "WNA Korsel 1 lai2 1 prp, kerja di embung": [
+        ("WNA", {"country": "KR", "purpose": "kerja", "place": "embung"}, "count")
+    ],
+    "cgr 1 bule foto2 tower di bukit dusun 2": [(None, {}, "")],
+    "1. WoA Belanda 2 wisata\n2. PMI 3 Malaysia besok": [
+        ("WNA", {"country": "NL", "purpose": "wisata"}, "count"),
+        ("PMI", {"count": 3, "destination": "Malaysia", "event_date": "2026-11-26"}, ""),
+    ],
     "NIHIL bulam 8": [("NIHIL", {"month": 8}, "")],
 }
 
