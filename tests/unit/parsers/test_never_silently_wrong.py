@@ -179,7 +179,7 @@ SLIPS = {
     ],
     # A slip in `no` is no country; what misspells a country is looked at before another country.
     "PERGI Np 120779. Trims": [("PERGI", {"ref": "120779"}, "")],
-    "PERGI turis Iatlia 6 org, kemarin jam 5 sore. Ini guide yang sama yang antar orang Australia dulu.": [
+    "PERGI turis Iatlia 6 org, kemarin. Ini guide yang antar orang Australia dulu.": [
         ("PERGI", {"country": "IT", "count": 6, "event_date": "2026-11-24"}, "")
     ],
     "Wna erman 2 org datang dr dili naik motor, wisata ke Kolbano, rencana 1 mlm": [
