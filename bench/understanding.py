@@ -21,7 +21,7 @@ from parsers.language import Language
 from parsers.loading import load
 from parsers.reading import LONGEST, read
 
-TUNED = tuple(f"reports_{letter}" for letter in "abcdefghi")
+TUNED = tuple(f"reports_{letter}" for letter in "abcdefghij")
 HELD_OUT = ("held_out", "held_out_b")
 PATTERNS = ("patterns_a", "patterns_b")
 _FILLINGS = 12

@@ -355,7 +355,8 @@ def _by_word_after(spot: _Spot) -> Amount | None:
         return None
     if after.text == "rw":
         return spot.amount(Role.PLACE)
-    if "thing" in after.marks and not after.is_after_border:
+    is_recruiter = "recruiter" in after.marks and after.became != CODE  # `2 calo dari Kupang`
+    if ("thing" in after.marks or is_recruiter) and not after.is_after_border:
         return spot.amount(Role.OTHER)
     if after.has("months") and spot.value is not None:
         return spot.amount(Role.DATE, last=_rest_of_date(spot))

@@ -59,6 +59,8 @@ def _counted(work: Work, field: Field) -> list[Amount]:
     ]
     if len(people) > 1:
         people = [amount for amount in people if not _is_stray_zero(work, amount, people)]
+        own = [one for one in people if not _is_theirs(work, one)]
+        people = own or people
     if any(one.kind == "country" and one.wanted for one in work.form.fields):
         before = told_of_before(work)
         people = [
@@ -76,6 +78,12 @@ def _counted(work: Work, field: Field) -> list[Amount]:
     if not field.wanted:
         people = [amount for amount in people if _is_surely_people(work, amount)]
     return people
+
+
+def _is_theirs(work: Work, amount: Amount) -> bool:
+    """See `TKW 1 org hilang, anaknya 2 org di sini`: the kin of those who are told of."""
+    before = work.before(amount.first)
+    return before is not None and "theirs" in before.marks
 
 
 def _is_family(work: Work, amount: Amount) -> bool:
@@ -136,6 +144,8 @@ def _settle_total(work: Work, field: Field, totals: list[Amount], parts: list[Am
         reason = Reason.OUT_OF_RANGE if bad[0].minus else Reason.UNCLEAR
         sign = "-" if bad[0].minus else ""
         work.report_problem(field.name, sign + work.given(bad[0].index), reason)
+    elif len(values) > 1 and max(values) * 2 == sum(one.value or 0 for one in totals):
+        _settle(work, field, max(values), totals[0])  # `6 org: 4 dari dusun A, 2 dari dusun B`
     elif len(values) > 1 or split > values[0]:
         both = totals if len(values) > 1 else [totals[0], *parts]
         given = " ".join(work.given(amount.index) for amount in both)

@@ -171,7 +171,8 @@ def _is_said_of_people(work: Work, index: int) -> bool:
     if before is not None and before.became == CODE and piece.has("countries"):
         return True  # but `SOS jebun kopi` burns; it is no misspelt Jepun
     near = [work.pieces[i] for i in range(max(0, index - _NEAR_CODE), index) if i >= 0]
-    is_led = any("foreigner" in one.marks or _counts_strangers(one) for one in near)
+    is_own = any(one.has("code", "PMI") for one in near)  # `jenazah TKI 1 org dari Malaysia`
+    is_led = any("foreigner" in one.marks or _counts_strangers(one) for one in near) and not is_own
     if before is not None and any(mark in before.marks for mark in ("from", "goal", "at", "via")):
         return is_led and "from" in before.marks
     counted = (before is not None and (counts_persons(before) or _counts(work, index - 1))) or (

@@ -15,6 +15,7 @@ from parsers.kinds.other_days import (
     is_name,
     is_of_coming,
     is_of_recruiter,
+    is_of_visit,
     is_something_else,
     leaves,
 )
@@ -50,6 +51,8 @@ def read(work: Work, field: Field) -> None:
     dates = [amount for amount in work.amounts if amount.role is Role.DATE]
     if len(dates) > 1 and not field.limits.get("arrival"):
         dates = [one for one in dates if not is_of_coming(work, field, one)] or dates
+    if leaves(field) and not work.domains.isdisjoint(("days", "weekdays")):
+        dates = [one for one in dates if not is_of_visit(work, one)]
     for amount in dates:
         if not is_end_of_stay(work, field, amount.first):
             work.take(field.name, *range(amount.first, amount.last + 1))
@@ -83,6 +86,12 @@ def _by_word(work: Work, field: Field) -> None:
             work.begun = True
         return
     if leaves(field):
+        if _contradict(work, named):
+            indexes = sorted(index for _, index in named[:2])
+            given = work.given(indexes[0], indexes[-1])
+            work.report_problem(field.name, given, Reason.CONTRADICTION)
+            work.take(field.name, *indexes)
+            return
         ahead = [one for one in named if one[0] > 0]
         offset, index = min(ahead) if ahead else max(named)
         work.begun = work.begun or offset < 0
@@ -90,6 +99,16 @@ def _by_word(work: Work, field: Field) -> None:
         offset, index = _of_departure(work, field, named) or named[0]
     work.fields[field.name] = (work.today + timedelta(days=offset)).isoformat()
     work.take(field.name, index)
+
+
+def _contradict(work: Work, named: list[tuple[int, int]]) -> bool:
+    """See `besok hari jumat` on a Wednesday: two days side by side that are not one."""
+    if len(named) != 2 or named[0][0] == named[1][0]:  # noqa: PLR2004
+        return False
+    first, last = sorted(index for _, index in named)
+    between = work.pieces[first + 1 : last]
+    is_one = any(work.pieces[index].has("weekdays") for index in (first, last))
+    return is_one and all(piece.has("units", "day") for piece in between)
 
 
 def _of_departure(work: Work, field: Field, named: list[tuple[int, int]]) -> tuple[int, int] | None:
@@ -116,7 +135,7 @@ def _weekdays(work: Work, field: Field) -> list[tuple[int, int]]:
             continue
         ahead = (int(piece.value("weekdays")) - work.today.isoweekday()) % _WEEK
         has_passed = after is not None and (after.text in _LAST_WEEK or is_gone(after))
-        is_next = leaves(field) and not has_passed
+        is_next = leaves(field) and not (has_passed or work.begun)
         is_back = ahead or has_passed  # `rabu lalu`, on a Wednesday
         found.append((ahead if is_next else ahead - _WEEK if is_back else 0, index))
     return found

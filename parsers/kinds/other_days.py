@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from parsers.asides import is_new_sentence
+
 if TYPE_CHECKING:
     from parsers.amounts import Amount
     from parsers.form import Field
@@ -16,6 +18,7 @@ _SHORT_TEXT = 12
 _NEAR = 4
 _LEAVING = frozenset(["left", "moved", "depart", "by", "urgent", "on_the_way", "people_leaving"])
 _URGENT_DAYS = frozenset(["malam ini", "mlm ini", "su mau jalan", "nanti malam", "nanti mlm"])
+_COMES = frozenset(["datang", "dtg", "dtang"])
 _GOES_ON = frozenset(["lanjut", "lanjutkan", "melanjutkan"])
 
 
@@ -29,6 +32,16 @@ def is_of_coming(work: Work, field: Field, amount: Amount) -> bool:
     if before is not None and "arrive" in before.marks:
         return True
     return leaves(field) and after is not None and is_gone(after)
+
+
+def is_of_visit(work: Work, amount: Amount) -> bool:
+    """See `2 kali datang ke sini, tgl 12 dan tgl 19.`: a sentence in which nobody leaves."""
+    first = amount.first
+    while first > 0 and not is_new_sentence(work.pieces[first]):
+        first -= 1
+    own = work.pieces[first : amount.first]
+    comes = any(piece.text in _COMES for piece in own)
+    return comes and not any(_LEAVING & {*piece.marks} for piece in own)
 
 
 def is_gone(piece: Piece) -> bool:
@@ -120,6 +133,8 @@ def is_of_recruiter(work: Work, field: Field, index: int) -> bool:
     if not leaves(field) or int(work.pieces[index].value("days")) > 0:
         return False
     near = work.pieces[max(0, index - _NEAR) : index]
+    if near and "until" in near[-1].marks:
+        return True  # `sampai skrg HP sonde aktif`
     if any("arrive" in piece.marks for piece in near[-2:]) or _is_reported(work, index):
         return True
     if len(work.pieces) <= _SHORT_TEXT or work.pieces[index].text in _URGENT_DAYS:
@@ -135,11 +150,12 @@ def is_of_recruiter(work: Work, field: Field, index: int) -> bool:
 
 
 def _is_reported(work: Work, index: int) -> bool:
-    """See `orang tua lapor ke saya tadi pagi`, without a mark between."""
+    """See `orang tua lapor ke saya tadi pagi`, `datang ke dusun 3 kmrn`, without a mark between."""
     for at in range(index, max(0, index - _NEAR), -1):
         if work.pieces[at].is_after_border:
             return False
-        if "reporting" in work.pieces[at - 1].marks:
+        before = work.pieces[at - 1]
+        if "reporting" in before.marks or before.text in _COMES:
             return True
     return False
 

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from parsers.work import Work
 
 
+_COMES = frozenset(["datang", "dtg", "dtang"])
+
+
 def read(work: Work, field: Field) -> None:
     """Take the word that counts most, and the words beside it that say the same.
 
@@ -25,6 +28,8 @@ def read(work: Work, field: Field) -> None:
     for index, piece in enumerate(work.pieces):
         is_free = piece.became in (None, CODE)
         if not is_free or not piece.has(words) or _is_denied(work, index):
+            continue
+        if not field.wanted and _brought_somebody(work, index):
             continue
         value = piece.value(words)
         rank = order.index(value) if value in order else len(order)
@@ -45,6 +50,12 @@ def _settle(work: Work, field: Field, index: int, words: str) -> None:
         work.take(field.name, index + 1)
 
 
+def _brought_somebody(work: Work, index: int) -> bool:
+    """See `datang naik avanza`, `pakai motor datang`: how a recruiter came, not how they leave."""
+    near = [*work.pieces[max(0, index - 2) : index], *work.pieces[index + 1 : index + 3]]
+    return any(piece.text in _COMES and not piece.is_after_border for piece in near)
+
+
 def _is_denied(work: Work, index: int) -> bool:
     """See `bukan kecelakaan`, `tidak ada yang sakit`; a denied word is no value."""
     before = work.before(index)
@@ -63,9 +74,10 @@ def _is_whole_field(work: Work, index: int) -> bool:
 
 def _repair(work: Work, field: Field, words: str) -> None:
     for index, piece in work.free():
-        if not piece.is_unknown_word:
-            continue
         before = work.before(index)
+        is_name = before is not None and "title" in before.marks  # `ibu Feby` is no ferry
+        if not piece.is_unknown_word or is_name:
+            continue
         is_led = before is not None and "by" in before.marks
         values = work.near(piece.text, words)
         is_field = piece.is_after_border and (

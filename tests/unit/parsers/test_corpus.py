@@ -7,7 +7,7 @@ from support.corpus import by_hand, judge, lesser_differences, varied
 from support.slips import Became, clean_messages, patterns, slips, what_became
 from support.sms import LANGUAGE
 
-TUNED = tuple(f"reports_{letter}" for letter in "abcdefghi")
+TUNED = tuple(f"reports_{letter}" for letter in "abcdefghij")
 HELD_OUT = ("held_out", "held_out_b")
 PATTERNS = ("patterns_a", "patterns_b")
 ENOUGH_RIGHT = 0.97
