@@ -86,7 +86,7 @@ def _after_one_reply(slip, found, right, language):
     if found.outcome in ("chat", "question"):
         if right.code not in language.forms:
             return Became.AGAIN
-        if found.ask == "ERR_BULAN":
+        if found.ask == "ERR_BULAN" and "month" in right.fields:
             reply = f"{right.code} {language.months()[right.fields['month'] - 1]}"
             whole = read(reply, language, now=slip.message.now).items
         else:
