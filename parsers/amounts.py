@@ -157,6 +157,7 @@ def number_of(piece: Piece) -> int | None:
 class _Spot(NamedTuple):
     """One number with its neighbours on the line."""
 
+    piece: Piece
     pieces: Sequence[Piece]
     at: int
     last: int
@@ -164,10 +165,6 @@ class _Spot(NamedTuple):
     before: Piece | None
     after: Piece | None
     iso: Collection[str]
-
-    @property
-    def piece(self) -> Piece:
-        return self.pieces[self.at]
 
     def at_distance(self, steps: int) -> Piece | None:
         """Return a piece before the number (negative) or after its end."""
@@ -184,6 +181,7 @@ def _amount(pieces: Sequence[Piece], at: int, iso: Collection[str]) -> Amount:
     value, last = _with_unit_word(pieces, at)
     after = pieces[last + 1] if last + 1 < len(pieces) else None
     spot = _Spot(
+        piece,
         pieces,
         at,
         last,
@@ -219,7 +217,8 @@ def _by_shape(spot: _Spot) -> Amount | None:
     piece, before = spot.piece, spot.before
     if piece.kind in (TokenKind.PHONE, TokenKind.NOTHING) or is_well_formed(piece.text):
         return spot.amount(Role.OTHER)
-    if _numbers_a_line(spot) or _is_doubled_word(spot):
+    begins = spot.at == 0 or piece.begins_line
+    if (begins and _numbers_a_line(spot)) or (not piece.is_number and _is_doubled_word(spot)):
         return spot.amount(Role.OTHER)
     if before is not None and (
         _is_doubling(piece, before, spot.iso)
@@ -240,8 +239,7 @@ def _is_doubled_word(spot: _Spot) -> bool:
 def _numbers_a_line(spot: _Spot) -> bool:
     """See `1. WNA ...` and `2) PMI ...` on lines of their own."""
     after = spot.after
-    begins = spot.at == 0 or spot.piece.begins_line
-    return begins and after is not None and after.has("code") and after.gap.strip() in (".", ")")
+    return after is not None and after.has("code") and after.gap.strip() in (".", ")")
 
 
 def _by_slashes(spot: _Spot) -> Amount:
@@ -292,8 +290,8 @@ def _is_plate(spot: _Spot, before: Piece) -> bool:
 
 def _by_word_before(spot: _Spot) -> Amount | None:
     piece, before, after = spot.piece, spot.before, spot.after
-    if before is None:
-        return None
+    if before is None or not (before.marks or "units" in before.senses):
+        return None  # no small word, and no money
     if "age" in before.marks:
         has_year = after is not None and after.has("units", "year")
         return spot.amount(Role.AGE, first=1, last=int(has_year))
@@ -510,8 +508,9 @@ def _sex_before(spot: _Spot) -> str:
         first = spot.at_distance(-3)
         if first is None or not any(first.has("units", unit) for unit in ("male", "female")):
             return ""
-    sexes = ("male", "female") if spot.after and _unit(spot.after) else ("male", "female", "child")
-    return next((u for u in sexes if before.has("units", u)), "")
+    if before.has("units", "child"):
+        return "" if _unit(spot.after) else "child"
+    return next((u for u in ("male", "female") if before.has("units", u)), "")
 
 
 def _unit(after: Piece | None) -> str:

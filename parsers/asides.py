@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from parsers.work import Work
 
 _NOTHING: frozenset[int] = frozenset()
-_AGO = "lalu"
+_AGO = "ago_of"
+OF_BEFORE = ("past", _AGO)
+"""The small words without which nothing is told of another time."""
 _WITH = frozenset(["dengan", "deng", "dgn", "dng", "sama", "oleh"])
 
 
@@ -22,7 +24,7 @@ def told_of_before(work: Work) -> frozenset[int]:
     See `Bulan Juli lalu ada 11 orang Spanyol`. The sentence with the code in it, and the first one,
     are about now.
     """
-    if "past" not in work.marks and not any(piece.text == _AGO for piece in work.pieces):
+    if work.marks.isdisjoint(OF_BEFORE):
         return _NOTHING
     found: set[int] = set()
     for first, last in _sentences(work.pieces)[1:]:
@@ -38,7 +40,7 @@ def _is_past(work: Work, index: int) -> bool:
     if "past" in piece.marks:
         return True
     is_time = before is not None and (before.has("months") or before.has("weekdays"))
-    return piece.text == _AGO and is_time
+    return _AGO in piece.marks and is_time
 
 
 def helps(work: Work, amount: Amount) -> bool:
@@ -49,6 +51,8 @@ def helps(work: Work, amount: Amount) -> bool:
 
 def counts_others(work: Work, amount: Amount) -> bool:
     """See `anak tuan rumah 3 orang`, `dengan 12 warga`: people, but not the guests."""
+    if "local" not in work.marks:
+        return False
     pieces, last = work.pieces, amount.last + 1
     first = amount.first if pieces[amount.first].is_after_border else max(amount.first - 1, 0)
     if last < len(pieces) and not pieces[last].is_after_border:

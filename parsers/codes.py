@@ -110,14 +110,14 @@ class Planner:
 
     def _taken_over(self, code: str, at: int, first: int, last: int) -> str:
         """Return the code that outranks one by a word in its text (`WNA ... su pulang`)."""
-        for form, row in self._language.take_overs.get(code, ()):
-            found = self._with_sense(*row.senses[row.rarest])
-            if (
-                found
-                and (not row.of_alias or (at >= 0 and self._is_alias(at, code)))
-                and any(self._is_in_a_row(row, i, first, last) for i in found)
-            ):
-                return form.code
+        for sense, rows in self._language.take_overs.get(code, ()):
+            found = self._with_sense(*sense)
+            if not found:
+                continue
+            for form, row in rows:
+                is_meant = not row.of_alias or (at >= 0 and self._is_alias(at, code))
+                if is_meant and any(self._is_in_a_row(row, i, first, last) for i in found):
+                    return form.code
         return code
 
     def _is_alias(self, at: int, code: str) -> bool:

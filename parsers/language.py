@@ -24,8 +24,8 @@ class Language:
     words: Vocabulary
     denying: Form | None
     """The form that says that there is nothing, if there is one."""
-    take_overs: Mapping[str, tuple[tuple[Form, TakeOver], ...]]
-    """By the code of a report: the forms that it may be instead, each with the words for that."""
+    take_overs: Mapping[str, tuple[tuple[tuple[str, str], tuple[tuple[Form, TakeOver], ...]], ...]]
+    """By the code of a report: a word to look for, and the forms that it may be with that word."""
 
     def country_name(self, alpha2: str, lang: str = "id") -> str:
         """Return a country's name as it is shown."""

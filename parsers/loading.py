@@ -7,7 +7,7 @@ from pathlib import Path
 
 from parsers.cleaning import clean
 from parsers.datafiles import DataError, Source, layered
-from parsers.form import END, Command, Form, read_commands, read_form
+from parsers.form import END, Command, Form, TakeOver, read_commands, read_form
 from parsers.kinds.registry import KINDS
 from parsers.language import Language
 from parsers.reading import read
@@ -16,6 +16,8 @@ from parsers.vocabulary import Vocabulary, read_words
 
 _SHIPPED = Path(__file__).parent
 _MONTHS = range(1, 13)
+_Sense = tuple[str, str]
+_Row = tuple[Form, TakeOver]
 
 
 def load(agency_dir: Path | None = None) -> Language:
@@ -39,15 +41,7 @@ def load(agency_dir: Path | None = None) -> Language:
         {command.code: command for command, _ in commands},
         vocabulary,
         next((form for form, _ in forms if form.denies), None),
-        {
-            loser.code: tuple(
-                (form, row)
-                for form, _ in forms
-                for row in form.takes_over
-                if row.loser == loser.code
-            )
-            for loser, _ in forms
-        },
+        {form.code: _take_overs(form.code, [other for other, _ in forms]) for form, _ in forms},
     )
     entries: list[tuple[Form, Source] | tuple[Command, Source]] = [*forms, *commands]
     for entry, source in entries:
@@ -58,6 +52,16 @@ def load(agency_dir: Path | None = None) -> Language:
         _check_limits(form, source, vocabulary)
         _check_example(form, source, language)
     return language
+
+
+def _take_overs(loser: str, forms: list[Form]) -> tuple[tuple[_Sense, tuple[_Row, ...]], ...]:
+    """Group the rows that may take a code's reports over by what is looked for first."""
+    grouped: dict[_Sense, list[_Row]] = {}
+    for form in forms:
+        for row in form.takes_over:
+            if row.loser == loser:
+                grouped.setdefault(row.senses[row.rarest], []).append((form, row))
+    return tuple((sense, tuple(rows)) for sense, rows in grouped.items())
 
 
 def _files(agency_dir: Path | None, folder: str, suffix: str) -> list[Path]:

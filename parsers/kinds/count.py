@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from parsers.amounts import Amount, Role
-from parsers.asides import counts_others, helps, told_of_before
+from parsers.asides import OF_BEFORE, counts_others, helps, told_of_before
 from parsers.items import Reason
 from parsers.kinds.place import inside_places
 from parsers.pieces import CODE
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _CLOCK = re.compile(r"[0-2]\d\.[0-5]\d")
 _SHORT_UNIT = 2
+_TELLS_OF_OTHERS = ("theirs", "local", *OF_BEFORE)
 _PARTS = ("male", "female", "child")
 
 
@@ -59,18 +60,9 @@ def _counted(work: Work, field: Field) -> list[Amount]:
     ]
     if len(people) > 1:
         people = [amount for amount in people if not _is_stray_zero(work, amount, people)]
-        own = [one for one in people if not _is_theirs(work, one)]
-        people = own or people
-    if any(one.kind == "country" and one.wanted for one in work.form.fields):
-        before = told_of_before(work)
-        people = [
-            amount
-            for amount in people
-            if amount.index not in before and not counts_others(work, amount)
-        ]
-    elif "local" in work.marks:
-        people = [amount for amount in people if not helps(work, amount)]
-    if any(name in work.fields for name in work.form.enough):
+    if not work.marks.isdisjoint(_TELLS_OF_OTHERS):
+        people = _without_others(work, people)
+    if work.form.enough and any(name in work.fields for name in work.form.enough):
         people = [one for one in people if one.sure > 1 or work.pieces[one.first].begins_field]
     families = [amount for amount in people if not amount.unit and _is_family(work, amount)]
     if families and not any(one.kind == "purpose" for one in work.form.fields):
@@ -78,6 +70,19 @@ def _counted(work: Work, field: Field) -> list[Amount]:
     if not field.wanted:
         people = [amount for amount in people if _is_surely_people(work, amount)]
     return people
+
+
+def _without_others(work: Work, people: list[Amount]) -> list[Amount]:
+    """Leave out the counts of kin, hosts, helpers and guests of another time."""
+    people = [one for one in people if not _is_theirs(work, one)] or people
+    if not any(one.kind == "country" and one.wanted for one in work.form.fields):
+        return [amount for amount in people if not helps(work, amount)]
+    before = told_of_before(work)
+    return [
+        amount
+        for amount in people
+        if amount.index not in before and not counts_others(work, amount)
+    ]
 
 
 def _is_theirs(work: Work, amount: Amount) -> bool:

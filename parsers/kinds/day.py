@@ -64,17 +64,11 @@ def read(work: Work, field: Field) -> None:
 def _by_word(work: Work, field: Field) -> None:
     if work.domains.isdisjoint(_DAY_WORDS) and "on_the_way" not in work.marks:
         return
-    lasting = {
-        index
-        for amount in work.amounts
-        if amount.role is Role.PASSED  # `sudah 3 hari ini`
-        for index in range(amount.first, amount.last + 1)
-    }
     named = [
         (int(piece.value("days")), index)
         for index, piece in (work.free() if "days" in work.domains else ())
         if piece.has("days")
-        and index not in lasting
+        and not _is_lasting(work, index)
         and not is_something_else(work, index)
         and not is_end_of_stay(work, field, index)
         and not is_of_recruiter(work, field, index)
@@ -99,6 +93,14 @@ def _by_word(work: Work, field: Field) -> None:
         offset, index = _of_departure(work, field, named) or named[0]
     work.fields[field.name] = (work.today + timedelta(days=offset)).isoformat()
     work.take(field.name, index)
+
+
+def _is_lasting(work: Work, index: int) -> bool:
+    """See `sudah 3 hari ini`."""
+    return any(
+        amount.role is Role.PASSED and amount.first <= index <= amount.last
+        for amount in work.amounts
+    )
 
 
 def _contradict(work: Work, named: list[tuple[int, int]]) -> bool:
