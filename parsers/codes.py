@@ -6,17 +6,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from parsers.denials import Denials, report_code
-from parsers.form import END
 from parsers.kinds import ref
 from parsers.numbers import is_well_formed
 from parsers.slips import ONE_EDIT_FROM, is_near_code, is_scrap, is_slip_of
 from parsers.surroundings import NEW_SENTENCE, Surroundings
+from parsers.taking_over import TakingOver, is_alias
 from parsers.tokens import TokenKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from parsers.form import Command, Form, TakeOver
+    from parsers.form import Command, Form
     from parsers.language import Language
     from parsers.pieces import Piece
     from parsers.work import Work
@@ -75,7 +75,7 @@ class Planner:
         self._plan = Plan()
         self._denials = Denials(pieces, language, trial)
         self._around = Surroundings(pieces, language)
-        self._by_mark: dict[str, list[int]] | None = None
+        self._taking_over = TakingOver(pieces, language, self._around)
 
     def plan(self, *, heeds_denials: bool = True) -> Plan:
         """Return the parts in their order; no part and no question means chat.
@@ -103,59 +103,10 @@ class Planner:
         ends = [*begins[1:], len(self._pieces)]
         self._plan.question = None
         self._plan.parts = [
-            Part(self._taken_over(code, at, begin, end), at, begin, end)
+            Part(self._taking_over.code_of(code, at, begin, end), at, begin, end)
             for (code, at, _), begin, end in zip(starts, begins, ends, strict=True)
         ]
         return self._plan
-
-    def _taken_over(self, code: str, at: int, first: int, last: int) -> str:
-        """Return the code that outranks one by a word in its text (`WNA ... su pulang`)."""
-        for sense, rows in self._language.take_overs.get(code, ()):
-            found = self._with_sense(*sense)
-            if not found:
-                continue
-            for form, row in rows:
-                is_meant = not row.of_alias or (at >= 0 and self._is_alias(at, code))
-                if is_meant and any(self._is_in_a_row(row, i, first, last) for i in found):
-                    return form.code
-        return code
-
-    def _is_alias(self, at: int, code: str) -> bool:
-        """Tell another word for a code from the code itself, misspelt or not."""
-        return self._pieces[at].has("code", code) and self._pieces[at].text != code.lower()
-
-    def _is_in_a_row(self, row: TakeOver, at: int, first: int, last: int) -> bool:
-        """Tell whether the words around the rarest one, which is not denied, mean the rest."""
-        begin = at - row.rarest
-        return (
-            first <= begin
-            and at < last
-            and not self._around.is_denied(at)
-            and (len(row.senses) > 1 or not self._around.names_a_place(at))
-            and all(
-                self._means(begin + step, last, sense, is_first=not step)
-                for step, sense in enumerate(row.senses)
-            )
-        )
-
-    def _means(self, at: int, last: int, sense: tuple[str, str], *, is_first: bool) -> bool:
-        """Tell whether a piece has a meaning; `end` is none, or one that something new begins."""
-        piece = self._pieces[at] if at < last else None
-        if sense == END:
-            return piece is None or piece.is_after_border or piece.has("courtesy")
-        is_next = piece is not None and (is_first or not piece.begins_line)
-        return piece is not None and is_next and piece.has(*sense)
-
-    def _with_sense(self, domain: str, value: str) -> list[int]:
-        """List the pieces that have a meaning; small words are asked for again and again."""
-        if domain != "marks":
-            return [at for at, piece in enumerate(self._pieces) if piece.has(domain, value)]
-        if self._by_mark is None:
-            self._by_mark = {}
-            for at, piece in enumerate(self._pieces):
-                for mark in piece.marks:
-                    self._by_mark.setdefault(mark, []).append(at)
-        return self._by_mark.get(value, [])
 
     def _lines(self) -> list[tuple[int, int]]:
         begins = [0]
@@ -250,7 +201,7 @@ class Planner:
         if later is None:
             return []
         code, at = later
-        if self._is_alias(at, code) and (
+        if is_alias(self._pieces[at], code) and (
             self._is_misread_code(head, hi, but=code) or self._may_be_alarm(head)
         ):
             return []  # `xRG#bule ...`: another report was meant than the everyday word tells
