@@ -57,13 +57,9 @@ def read(work: Work, field: Field) -> None:
         work.is_own_citizen = True
         work.take(field.name, *(index for index, _ in found))
         return
-    before = told_of_before(work)
-    guests = [
-        one for one in foreign if one[0] not in before and not _came_from(work, one[0])
-    ] or _repaired(work, field)
+    foreign = _of_guests(work, field, foreign) or foreign
     if work.is_settled(field.name):
         return
-    foreign = guests or foreign
     sure = [(index, values) for index, values in foreign if len(values) == 1]
     distinct = list(dict.fromkeys(values[0] for _, values in sure))
     if not sure:
@@ -79,6 +75,21 @@ def read(work: Work, field: Field) -> None:
         work.take(field.name, *(index for index, _ in sure))
     elif not _shared(work, field, sure):
         _ambiguous(work, field, [index for index, _ in sure], tuple(distinct))
+
+
+def _of_guests(
+    work: Work, field: Field, foreign: Sequence[tuple[int, tuple[str, ...]]]
+) -> list[tuple[int, tuple[str, ...]]]:
+    """Leave out guests of another time and where these were before.
+
+    In `erman 2 org datang dr dili` what is named first is misspelt.
+    """
+    before = told_of_before(work)
+    guests = [one for one in foreign if one[0] not in before and not _came_from(work, one[0])]
+    first = foreign[0][0]
+    if guests or not any(piece.is_unknown_word for piece in work.pieces[:first]):
+        return guests
+    return [one for one in _repaired(work, field) if one[0] < first]
 
 
 def _came_from(work: Work, index: int) -> bool:

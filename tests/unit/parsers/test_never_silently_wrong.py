@@ -185,6 +185,9 @@ SLIPS = {
     "Wna erman 2 org datang dr dili naik motor, wisata ke Kolbano, rencana 1 mlm": [
         ("WNA", {"country": "DE", "count": 2, "purpose": "wisata", "days": 1}, "")
     ],
+    "WNA 2 org datang dari jerman, wisata, bawa mobil irlandya": [
+        ("WNA", {"country": "DE", "count": 2, "purpose": "wisata"}, "")
+    ],
     "bule spayoll dua org jln2": [("WNA", {"count": 2, "purpose": "wisata"}, "country")],
     "PMI, 6 org, kupang dulu baru Malaysua, tgl 3 des, oto": [
         (
