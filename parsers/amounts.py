@@ -11,7 +11,7 @@ from rapidfuzz.distance import DamerauLevenshtein
 
 from parsers.numbers import is_well_formed
 from parsers.pieces import CODE
-from parsers.tokens import TokenKind, is_minus
+from parsers.tokens import TokenKind, ends_line_number, is_minus
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -239,7 +239,7 @@ def _is_doubled_word(spot: _Spot) -> bool:
 def _numbers_a_line(spot: _Spot) -> bool:
     """See `1. WNA ...` and `2) PMI ...` on lines of their own."""
     after = spot.after
-    return after is not None and after.has("code") and after.gap.strip() in (".", ")")
+    return after is not None and after.has("code") and ends_line_number(after.gap)
 
 
 def _by_slashes(spot: _Spot) -> Amount:
@@ -315,11 +315,10 @@ def _by_word_before(spot: _Spot) -> Amount | None:
 
 def _is_rate(spot: _Spot) -> bool:
     """See `250rb satu malam`, `60 ribu per 1 orang`: what it costs, not how long or how many."""
-    before, earlier = spot.before, spot.at_distance(-2)
+    before = spot.before
     if before is None or spot.piece.is_after_border:
         return False
-    is_money = before.has("units", "money")
-    return is_money or (before.text == "per" and earlier is not None)
+    return before.has("units", "money") or before.text == "per"
 
 
 def _in_place(spot: _Spot) -> Amount | None:

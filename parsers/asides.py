@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from parsers.work import Work
 
 _NOTHING: frozenset[int] = frozenset()
-_AGO = "ago_of"
+_AGO = "ago"
 OF_BEFORE = ("past", _AGO)
 """The small words without which nothing is told of another time."""
 _WITH = frozenset(["dengan", "deng", "dgn", "dng", "sama", "oleh"])

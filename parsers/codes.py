@@ -11,7 +11,7 @@ from parsers.numbers import is_well_formed
 from parsers.slips import ONE_EDIT_FROM, is_near_code, is_scrap, is_slip_of
 from parsers.surroundings import NEW_SENTENCE, Surroundings
 from parsers.taking_over import TakingOver, is_alias
-from parsers.tokens import TokenKind
+from parsers.tokens import TokenKind, ends_line_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,10 +55,11 @@ class Plan:
     is_quiet: bool = False
 
 
-def _is_dirt(following: Piece, begins: bool) -> bool:  # noqa: FBT001
-    """Tell by the word behind it a number that is dirt, or numbers a line: `1. WNA ...`."""
-    numbers = begins and following.kind is TokenKind.WORD and following.gap.strip() in (".", ")")
-    return not following.gap or numbers
+def _says_nothing(number: Piece, following: Piece, *, begins: bool) -> bool:
+    """Tell a number that is dirt before a word, or that numbers a line: `1. WNA ...`."""
+    numbers_a_line = begins and ends_line_number(following.gap)
+    is_word = following.kind is TokenKind.WORD
+    return number.is_number and (not following.gap or (is_word and numbers_a_line))
 
 
 class Planner:
@@ -223,7 +224,7 @@ class Planner:
                 and (following.has("code") or following.has("ordinary_code"))
             ):
                 is_quiet = True
-            elif piece.is_number and following is not None and _is_dirt(following, at == lo):
+            elif following is not None and _says_nothing(piece, following, begins=at == lo):
                 pass
             elif piece.text == "ada" and following is not None and following.has("ordinary_code"):
                 pass  # `ada PL ...` tells of a recruiter; the word still needs its thing beside it

@@ -133,6 +133,7 @@ class Surroundings:
         return before is not None and before.has("places")
 
     def is_denied(self, at: int) -> bool:
+        """See `tidak ada WNA`; a word for nothing that denies no report does not count."""
         return any(
             "absent" in self._pieces[i].marks and i not in self.ignored
             for i in range(max(0, at - 2), at)

@@ -117,6 +117,11 @@ def ends_what_is_said(before: str, gap: str) -> bool:
     return is_new_line(gap) or (gap == ". " and len(before) > _ABBREVIATION)
 
 
+def ends_line_number(gap: str) -> bool:
+    """Tell the mark behind the number of a line: `1. WNA ...`, `2) PMI ...`."""
+    return gap.strip() in (".", ")")
+
+
 def is_minus(gap: str) -> bool:
     """Tell whether the hyphen that ends a gap is a minus: after a blank or at a field's start."""
     return gap.endswith("-") and len(gap) > 1 and (gap[-2].isspace() or gap[-2] in "#*;:,/")

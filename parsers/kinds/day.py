@@ -32,7 +32,7 @@ _CENTURY = 2000
 _WEEK = 7
 _DAY_WORDS = frozenset(["days", "weekdays", "units"])
 _NEXT_WEEK = frozenset(["depan", "dpn", "dpan"])
-_LAST_WEEK = frozenset(["lalu", "lewat", "kemarin"])
+_LAST_WEEK = frozenset(["lalu", "lewat"])
 _MORE = frozenset(["lagi", "lg", "lai"])
 
 

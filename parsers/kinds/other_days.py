@@ -18,7 +18,6 @@ _SHORT_TEXT = 12
 _NEAR = 4
 _LEAVING = frozenset(["left", "moved", "depart", "by", "urgent", "on_the_way", "people_leaving"])
 _URGENT_DAYS = frozenset(["malam ini", "mlm ini", "su mau jalan", "nanti malam", "nanti mlm"])
-_COMES = frozenset(["datang", "dtg", "dtang"])
 _GOES_ON = frozenset(["lanjut", "lanjutkan", "melanjutkan"])
 
 
@@ -40,7 +39,7 @@ def is_of_visit(work: Work, amount: Amount) -> bool:
     while first > 0 and not is_new_sentence(work.pieces[first]):
         first -= 1
     own = work.pieces[first : amount.first]
-    comes = any(piece.text in _COMES for piece in own)
+    comes = any("comes" in piece.marks for piece in own)
     return comes and not any(_LEAVING & {*piece.marks} for piece in own)
 
 
@@ -155,7 +154,7 @@ def _is_reported(work: Work, index: int) -> bool:
         if work.pieces[at].is_after_border:
             return False
         before = work.pieces[at - 1]
-        if "reporting" in before.marks or before.text in _COMES:
+        if "reporting" in before.marks or "comes" in before.marks:
             return True
     return False
 

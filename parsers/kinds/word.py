@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from parsers.work import Work
 
 
-_COMES = frozenset(["datang", "dtg", "dtang"])
-
-
 def read(work: Work, field: Field) -> None:
     """Take the word that counts most, and the words beside it that say the same.
 
@@ -53,7 +50,7 @@ def _settle(work: Work, field: Field, index: int, words: str) -> None:
 def _brought_somebody(work: Work, index: int) -> bool:
     """See `datang naik avanza`, `pakai motor datang`: how a recruiter came, not how they leave."""
     near = [*work.pieces[max(0, index - 2) : index], *work.pieces[index + 1 : index + 3]]
-    return any(piece.text in _COMES and not piece.is_after_border for piece in near)
+    return any("comes" in piece.marks and not piece.is_after_border for piece in near)
 
 
 def _is_denied(work: Work, index: int) -> bool:

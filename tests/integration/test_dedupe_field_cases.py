@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from support.office_work import do_all_work, register
 
 from gateway import clock
+from gateway.app import create_app
 from gateway.messaging import receiving
 from gateway.providers.base import InboundSms, Intake
 from gateway.wiring import Wiring
@@ -16,6 +17,7 @@ from models.report import Report
 
 KADES, OTHER = "+6281237000111", "+6281237000112"
 OINLASI = "53.02.02.2008"
+SMS = "/webhooks/africastalking/webhook-secret/sms"
 NOON = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
 
 
@@ -58,10 +60,19 @@ def replies(office: Wiring) -> list[str]:
     return [out.reply_key for out in rows(office, OutboundMessage)]
 
 
-@pytest.mark.parametrize("case", ["dedupe-same-provider-id", "dedupe-five-seconds-apart"])
-def test_a_redelivery_makes_one_report_and_one_reply(village: Wiring, case: str) -> None:
-    for _ in range(2):
-        deliver(village, "WNA 2 AUS wisata", case)
+@pytest.mark.parametrize(
+    ("case", "seconds"), [("dedupe-same-provider-id", 0), ("dedupe-five-seconds-apart", 5)]
+)
+def test_a_redelivery_makes_one_report_and_one_reply(
+    village: Wiring, monkeypatch: pytest.MonkeyPatch, case: str, seconds: int
+) -> None:
+    client = create_app(village).test_client()
+    form = {"from": KADES, "to": "22345", "id": case, "text": "WNA 2 AUS wisata"}
+    for turn in range(2):
+        moment = NOON + timedelta(seconds=turn * seconds)
+        monkeypatch.setattr(clock, "now", lambda moment=moment: moment)
+        assert client.post(SMS, data=form).status_code == 200
+        do_all_work(village)
 
     assert [report.code for report in rows(village, Report)] == ["WNA"]
     assert replies(village) == ["OK_WNA"]
@@ -87,8 +98,12 @@ def test_dedupe_id_scoped_to_channel(village: Wiring) -> None:
 
 
 def test_dedupe_null_external_id(village: Wiring) -> None:
+    client = create_app(village).test_client()
     for number in range(1, 11):
-        deliver(village, f"WNA {number} jerman wisata", None)
+        form = {"from": KADES, "to": "22345", "text": f"WNA {number} jerman wisata"}
+        form["id"] = ("null", "", "None")[number % 3]
+        assert client.post(SMS, data=form).status_code == 200
+    do_all_work(village)
 
     assert len(rows(village, Report)) == 10
 

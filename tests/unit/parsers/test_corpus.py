@@ -43,7 +43,7 @@ def test_next_to_nothing_is_stored_wrong():
     assert len(wrong) <= MOST_WRONG * len(verdicts), told(wrong)
 
 
-def test_no_message_that_was_once_stored_wrong_is_stored_wrong_again():
+def test_no_message_by_hand_is_stored_wrong():
     """Every set was stored wrong in part at its first reading (docs/understanding.md)."""
     verdicts = [judge(message, LANGUAGE) for message in by_hand(*TUNED, *HELD_OUT)]
 
