@@ -4,6 +4,7 @@ import sys
 
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from gateway import current, health, logs, status, webhooks
 from gateway.cards import pages as cards
@@ -22,6 +23,9 @@ def create_app(wiring: Wiring | None = None) -> Flask:
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = webhooks.LARGEST_BODY
     app.extensions[current.EXTENSION] = wiring
+    if proxies := wiring.settings.proxies:
+        # Whoever stands before our own proxies could write any address; theirs is the last one.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=0)  # type: ignore[method-assign]
     app.register_blueprint(webhooks.blueprint)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(status.blueprint)

@@ -5,42 +5,41 @@ import os
 import re
 import secrets
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal, TypeVar
-from urllib.parse import SplitResult, quote, urlsplit
+from typing import Literal
+from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import exc
-from sqlalchemy.engine import make_url
+from gateway.accounts import (
+    CHANNELS,
+    Accounts,
+    ChannelRules,
+    path_secrets,
+    read_accounts,
+    read_rules,
+)
+from gateway.environment import (
+    PREFIX,
+    Reader,
+    check_port,
+    some_base_url,
+    some_database_url,
+    some_folder,
+)
 
-PREFIX = "TIMPORA_"
 #: A unix socket's path may have 107 bytes on Linux; below 100 leaves room.
 _LONGEST_SOCKET_PATH = 100
 
 #: Sooner than this a send may still be under way.
 _SHORTEST_STUCK = timedelta(seconds=15)
 
-Value = TypeVar("Value")
-CHANNELS: tuple[str, ...] = ("loopback", "africastalking")
-
 
 class SettingsError(Exception):
     """One or more settings are wrong; the text names each, what is allowed, and the mend."""
-
-
-@dataclass(frozen=True, slots=True)
-class AfricasTalkingSettings:
-    """An account at Africa's Talking."""
-
-    username: str
-    api_key: str = field(repr=False)
-    sender: str | None
-    base_url: str | None
-    """Scheme, host and port; none means theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,14 @@ class Settings:
     channel: str
     agency_dir: Path | None
     metrics_token: str | None = field(repr=False)
-    africastalking: AfricasTalkingSettings | None
+    accounts: Accounts
+    """What each channel needs to be spoken to."""
+    rules: Mapping[str, ChannelRules]
+    """By which rules each channel with webhooks is used."""
+    public_url: str
+    """Where providers reach our webhooks: scheme, host and port."""
+    proxies: int
+    """How many reverse proxies of ours stand before the web server."""
     piece_wait: timedelta
     sweep_every: timedelta
     sending_stuck_after: timedelta
@@ -93,61 +99,6 @@ class Settings:
         return _redis_socket(self.data_dir)
 
 
-class _Reader:
-    """Reads variables one by one and collects every problem before it complains."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self.environ = environ
-        self.names: set[str] = set()
-        self.problems: list[str] = []
-
-    def text(self, name: str) -> str | None:
-        """Read a text; empty counts as not set."""
-        self.names.add(PREFIX + name)
-        return self.environ.get(PREFIX + name, "").strip() or None
-
-    def complain(self, name: str, what: str) -> None:
-        self.problems.append(f"{PREFIX}{name} {what}")
-
-    def read(
-        self, name: str, default: Value, convert: Callable[[str], Value], allowed: str
-    ) -> Value:
-        value = self.text(name)
-        if value is None:
-            return default
-        try:
-            return convert(value)
-        except (ValueError, OSError, KeyError, exc.ArgumentError):
-            self.complain(name, f"must be {allowed}; it is {_shown(name, value)}")
-            return default
-
-    def one_of(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
-        def pick(value: str) -> str:
-            if value not in allowed:
-                raise ValueError(value)
-            return value
-
-        return self.read(name, default, pick, "one of " + ", ".join(allowed))
-
-    def seconds(self, name: str, default: float, least: int = 0) -> timedelta:
-        def pick(value: str) -> timedelta:
-            if not least <= float(value) <= 86400:  # noqa: PLR2004  # a day
-                raise ValueError(value)
-            return timedelta(seconds=float(value))
-
-        allowed = f"a number of seconds from {least} to 86400"
-        return self.read(name, timedelta(seconds=default), pick, allowed)
-
-
-def _shown(name: str, value: str) -> str:
-    """Quote a value in an error, unless it may be a secret or hold one, as a URL can."""
-    if "@" in value or any(
-        word in name for word in ("SECRET", "KEY", "PASSWORD", "TOKEN", "DATABASE_URL", "REDIS")
-    ):
-        return "not (its value is not shown)"
-    return repr(value[:60])
-
-
 def read_settings(
     environ: Mapping[str, str] | None = None, *, make_secrets: bool = True
 ) -> Settings:
@@ -156,7 +107,7 @@ def read_settings(
     In development the two secrets are made once, in the data dir, readable by their owner only.
     Without `make_secrets` nothing is written: one that is not there yet is good for this once.
     """
-    reader = _Reader(os.environ if environ is None else environ)
+    reader = Reader(os.environ if environ is None else environ)
     env = reader.one_of("ENV", "development", ("development", "production"))
     data_dir = reader.read(
         "DATA_DIR", Path("var").absolute(), _data_dir, "a folder, or where one can be made"
@@ -164,7 +115,7 @@ def read_settings(
     database_url = reader.read(
         "DATABASE_URL",
         f"sqlite:///{data_dir / 'timpora.db'}",
-        _database_url,
+        some_database_url,
         "an SQLAlchemy URL such as postgresql+psycopg://user:password@host/name",
     )
     given_redis = reader.read(
@@ -174,13 +125,12 @@ def read_settings(
         "TIMEZONE", ZoneInfo("Asia/Makassar"), ZoneInfo, "an IANA zone such as Asia/Makassar"
     )
     channel = reader.one_of("CHANNEL", "loopback", CHANNELS)
-    agency_dir = reader.read("AGENCY_DIR", None, _folder, "a folder that exists")
-    africastalking = _africastalking(reader, channel)
+    agency_dir = reader.read("AGENCY_DIR", None, some_folder, "a folder that exists")
     piece_wait = reader.seconds("PIECE_WAIT", 20)
     sweep_every = reader.seconds("SWEEP_EVERY", 2)
     stuck_after = reader.seconds("SENDING_STUCK_AFTER", 60)
     pin_rules = PinRules(
-        tries=reader.read("PIN_TRIES", 3, _tries, "a whole number from 1 to 10"),
+        tries=reader.whole("PIN_TRIES", 3, 1, 10),
         # With 0 no try would ever count, or no lock last: any PIN could be guessed.
         window=reader.seconds("PIN_WINDOW", 900, least=1),
         lock=reader.seconds("PIN_LOCK", 1800, least=1),
@@ -188,10 +138,17 @@ def read_settings(
     ussd_code = reader.read("USSD_CODE", "*384*22345#", _ussd_code, "a code such as *384*22345#")
     ussd_resume = reader.seconds("USSD_RESUME", 600)
     sms_number = reader.read("SMS_NUMBER", None, _sms_number, "a number such as 0812-3456-7890")
-    capped = reader.read("CAPPED_REPLIES_AN_HOUR", 3, _count, "a whole number from 0 to 100")
+    capped = reader.whole("CAPPED_REPLIES_AN_HOUR", 3, 0, 100)
     metrics_token = reader.text("METRICS_TOKEN")
     secret_key = reader.text("SECRET_KEY")
-    webhook_secret = reader.text("WEBHOOK_SECRET")
+    webhook_secret = path_secrets(reader, "WEBHOOK_SECRET")
+    public_url = reader.read(
+        "PUBLIC_URL",
+        "http://127.0.0.1:8000",
+        some_base_url,
+        "http(s)://host or http(s)://host:port",
+    )
+    proxies = reader.whole("PROXIES", 0, 0, 10)
     reader.text("ENCRYPTION_KEY")  # kept for encryption at rest
     reader.text("BIND")  # read by the web server's own configuration
     if env == "production":
@@ -200,16 +157,20 @@ def read_settings(
         reader.complain(
             "SENDING_STUCK_AFTER", "must be 15 or more in production: a send may take ten seconds"
         )
-    if webhook_secret is not None and not all(
-        re.fullmatch(r"[A-Za-z0-9_.~-]{8,}", part) for part in webhook_secret.split(",")
-    ):
-        reader.complain(
-            "WEBHOOK_SECRET",
-            "must be 8 or more letters, digits, - _ . ~ (it stands in a path);"
-            " several are parted by commas",
-        )
+
+    def channels(secrets: tuple[str, ...]) -> tuple[Mapping[str, ChannelRules], Accounts]:
+        rules = read_rules(reader, secrets)
+        is_production = env == "production"
+        return rules, read_accounts(reader, channel, rules, public_url, is_production=is_production)
+
+    # For their problems alone: nothing is written, not even a secret, where a start is refused.
+    channels(webhook_secret or ("unknown",))
     if reader.problems:
         raise SettingsError("; ".join(reader.problems))
+    webhook_secrets = webhook_secret or (
+        _made_once(data_dir / "webhook_secret", make=make_secrets),
+    )
+    rules, accounts = channels(webhook_secrets)
     return Settings(
         env="production" if env == "production" else "development",
         data_dir=data_dir,
@@ -217,16 +178,15 @@ def read_settings(
         redis_url=given_redis or f"unix://{quote(str(_redis_socket(data_dir)))}",
         redis_is_embedded=not given_redis,
         secret_key=secret_key or _made_once(data_dir / "secret_key", make=make_secrets),
-        webhook_secrets=tuple(
-            (webhook_secret or _made_once(data_dir / "webhook_secret", make=make_secrets)).split(
-                ","
-            )
-        ),
+        webhook_secrets=webhook_secrets,
         timezone=zone,
         channel=channel,
         agency_dir=agency_dir,
         metrics_token=metrics_token,
-        africastalking=africastalking,
+        accounts=accounts,
+        rules=rules,
+        public_url=public_url,
+        proxies=proxies,
         piece_wait=piece_wait,
         sweep_every=max(sweep_every, timedelta(seconds=0.1)),
         sending_stuck_after=stuck_after,
@@ -239,30 +199,13 @@ def read_settings(
     )
 
 
-def _africastalking(reader: _Reader, channel: str) -> AfricasTalkingSettings | None:
-    name = "AFRICASTALKING"
-    username = reader.text(f"{name}_USERNAME")
-    api_key = reader.text(f"{name}_API_KEY")
-    sender = reader.text(f"{name}_SENDER")
-    base_url = reader.read(
-        f"{name}_BASE_URL", None, _base_url, "http(s)://host or http(s)://host:port"
-    )
-    if username and api_key:
-        return AfricasTalkingSettings(username, api_key, sender, base_url)
-    if channel == "africastalking" or username or api_key:
-        for key, value in (("USERNAME", username), ("API_KEY", api_key)):
-            if not value:
-                reader.complain(f"{name}_{key}", "is not set; Africa's Talking needs it to send")
-    return None
-
-
 def _demand_for_production(
-    reader: _Reader, channel: str, secret_key: str | None, webhook_secret: str | None
+    reader: Reader, channel: str, secret_key: str | None, webhook_secret: tuple[str, ...]
 ) -> None:
     made_with = 'make one with: python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
     if secret_key is None:
         reader.complain("SECRET_KEY", f"is not set; production needs it; {made_with}")
-    if webhook_secret is None:
+    if not webhook_secret:
         reader.complain("WEBHOOK_SECRET", f"is not set; production needs it; {made_with}")
     if channel == "loopback":
         others = ", ".join(name for name in CHANNELS if name != "loopback")
@@ -271,42 +214,14 @@ def _demand_for_production(
         )
 
 
-def _database_url(value: str) -> str:
-    url = make_url(value)
-    if url.drivername not in {"sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg"}:
-        raise ValueError(value)
-    in_memory = ":memory:" in (url.database or ":memory:") or url.query.get("mode") == "memory"
-    if url.get_backend_name() == "sqlite" and in_memory:
-        raise ValueError("an SQLite database in memory would be lost and cannot be shared")
-    return value
-
-
 def _redis_url(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in {"redis", "rediss", "unix"}:
         raise ValueError(value)
-    _check_port(parts)
+    check_port(parts)
     if not (parts.path if parts.scheme == "unix" else parts.hostname):
         raise ValueError(value)
     return value
-
-
-def _base_url(value: str) -> str:
-    parts = urlsplit(value)
-    _check_port(parts)
-    if (
-        parts.scheme not in {"http", "https"}
-        or not parts.hostname
-        or "@" in parts.netloc
-        or any((parts.path.strip("/"), parts.query, parts.fragment))
-    ):
-        raise ValueError(value)
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-def _check_port(parts: SplitResult) -> None:
-    if parts.port == 0:  # reading it raises ValueError for one that is no number or too large
-        raise ValueError("port 0 is nowhere")
 
 
 def _data_dir(value: str) -> Path:
@@ -315,24 +230,6 @@ def _data_dir(value: str) -> Path:
     if not there.is_dir():
         raise ValueError(value)
     return path
-
-
-def _folder(value: str) -> Path:
-    if not Path(value).is_dir():
-        raise ValueError(value)
-    return Path(value).absolute()
-
-
-def _count(value: str) -> int:
-    if not 0 <= int(value) <= 100:  # noqa: PLR2004
-        raise ValueError(value)
-    return int(value)
-
-
-def _tries(value: str) -> int:
-    if not 1 <= int(value) <= 10:  # noqa: PLR2004
-        raise ValueError(value)
-    return int(value)
 
 
 def _ussd_code(value: str) -> str:

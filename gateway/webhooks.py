@@ -1,12 +1,14 @@
 """The providers' way in: a message is committed before the provider hears 200."""
 
 import hmac
+import ipaddress
 
 from flask import Blueprint, Response, request
 
 from gateway import current, logs
 from gateway.dialogue import talking
 from gateway.dialogue.talk import Told
+from gateway.environment import Network
 from gateway.messaging import receiving
 from gateway.messaging.queues import Job
 from gateway.providers.base import (
@@ -15,6 +17,7 @@ from gateway.providers.base import (
     Intake,
     KeyPress,
     NoSuchRoute,
+    NotSigned,
     Provider,
     UssdProvider,
     WrongMethod,
@@ -38,7 +41,7 @@ def receive(channel: str, secret: str, path: str) -> Response:
     """Take what a provider brings; anything but 200 means `send it again`."""
     office = current.office()
     provider = office.channels.by_name.get(channel)
-    if provider is None or not _is_ours(secret, office.settings.webhook_secrets):
+    if provider is None or not _may_call(office, channel, secret):
         return _answer(Answer(404))
     try:
         intake = provider.receive(
@@ -54,6 +57,9 @@ def receive(channel: str, secret: str, path: str) -> Response:
         return _answer(Answer(404))
     except WrongMethod:
         return _answer(Answer(405))
+    except NotSigned:
+        _log.warning("request_not_signed", channel=channel)
+        return _answer(Answer(401))
     return _answer(_keep(office, provider, intake))
 
 
@@ -88,6 +94,29 @@ def _talk(office: Wiring, provider: UssdProvider, press: KeyPress) -> Answer:
     if told.queued is not None:
         office.doorbell.ring(Job.SEND_MESSAGE, told.queued)
     return provider.show(told.screen, press)
+
+
+def _may_call(office: Wiring, channel: str, secret: str) -> bool:
+    """Tell a provider from anybody else: by the secret in the path, and by its address if named."""
+    rules = office.settings.rules.get(channel)
+    if rules is None or not _is_ours(secret, rules.webhook_secrets):
+        return False
+    if not rules.allowed_from:
+        return True
+    is_allowed = _is_from(request.remote_addr, rules.allowed_from)
+    if not is_allowed:
+        # Without the address: it may be that of a person's phone.
+        _log.warning("request_from_elsewhere", channel=channel)
+    return is_allowed
+
+
+def _is_from(address: str | None, networks: tuple[Network, ...]) -> bool:
+    try:
+        caller = ipaddress.ip_address(address or "")
+    except ValueError:
+        return False
+    mapped = getattr(caller, "ipv4_mapped", None)
+    return any((mapped or caller) in network for network in networks)
 
 
 def _is_ours(given: str, secrets: tuple[str, ...]) -> bool:

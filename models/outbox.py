@@ -1,5 +1,6 @@
 """What goes out: messages to send, and what providers say became of them."""
 
+import secrets
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -33,6 +34,9 @@ class OutboundMessage(Numbered, Base):
         {"sqlite_autoincrement": True},
     )
 
+    token: Mapped[str] = mapped_column(unique=True, default=lambda: secrets.token_hex(8))
+    """What providers know it by: the same at every try, and in no other database. Numbers would
+    begin anew with a new database, and a phone that knows number 1 would send nothing."""
     channel: Mapped[str]
     phone_id: Mapped[int] = mapped_column(BigId, sa.ForeignKey("phones.id"))
     text: Mapped[str]

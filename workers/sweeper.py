@@ -8,17 +8,24 @@ import os
 import signal
 import sys
 import threading
+import time
+from datetime import timedelta
+from functools import partial
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from gateway import clock, logs
 from gateway.dialogue import talking
 from gateway.messaging import receiving, sending
 from gateway.messaging.queues import Job
-from gateway.providers.base import PolledProvider
+from gateway.providers.base import NotReached, PolledProvider
 from gateway.reporting import draining
 from gateway.settings import read_settings
 from gateway.wiring import START_ERRORS, Wiring, wire
 from models.database import UNAVAILABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 _log = logs.logger()
 
@@ -44,37 +51,73 @@ def forget_old_dialogues(office: Wiring) -> None:
     talking.forget_old(office.database)
 
 
-def ask_polled_channels(office: Wiring) -> None:
-    """Ask each channel that does not call us for what is new, and keep it."""
+class Timetable:
+    """When each thing was last done by this sweeper: a new one begins with all of them at once.
+
+    So a gateway that was away asks every channel what it has missed as soon as it is back.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing done."""
+        self._done: dict[str, float] = {}
+
+    def is_due(self, what: str, every: timedelta) -> bool:
+        """Say whether it is time for something again; if so, it counts as done now."""
+        now = time.monotonic()
+        last = self._done.get(what)
+        if last is not None and now - last < every.total_seconds():
+            return False
+        self._done[what] = now
+        return True
+
+
+def ask_polled_channels(office: Wiring, timetable: Timetable) -> None:
+    """Ask each channel for what is new, or for what its webhook missed, and keep it.
+
+    One that does not answer keeps none of the others waiting for its next turn.
+    """
     for name, provider in office.channels.by_name.items():
         if not isinstance(provider, PolledProvider):
             continue
-        with office.database.reading() as session:
-            since = receiving.poll_mark(session, name)
-        polled = provider.poll(since)
-        with office.database.writing() as session:
-            accepted = receiving.accept_polled(session, office.directory, name, polled, clock.now())
-        for message_id in accepted:
-            office.doorbell.ring(Job.VALIDATE_MESSAGE, message_id)
+        if not timetable.is_due(f"poll {name}", provider.poll_every):
+            continue
+        try:
+            _ask(office, name, provider)
+        except NotReached as error:
+            _log.warning("poll_failed", channel=name, error=str(error))
+
+
+def _ask(office: Wiring, name: str, provider: PolledProvider) -> None:
+    with office.database.reading() as session:
+        since = receiving.poll_mark(session, name)
+    polled = provider.poll(since)
+    if not polled.brings_anything(since):
+        return
+    with office.database.writing() as session:
+        accepted = receiving.accept_polled(session, office.directory, name, polled, clock.now())
+    for message_id in accepted:
+        office.doorbell.ring(Job.VALIDATE_MESSAGE, message_id)
+    provider.kept(polled)
 
 
 def run(office: Wiring, stop: threading.Event) -> None:
     """Sweep until asked to stop; a sweep that fails is logged, and the next one comes."""
     pause = office.settings.sweep_every.total_seconds()
-    steps = (
-        ring_for_late_rows,
-        let_go_of_stuck_sends,
-        ask_polled_channels,
-        forget_old_dialogues,
-    )
+    timetable = Timetable()
+    steps: Mapping[str, Callable[[Wiring], None]] = {
+        "ring_for_late_rows": ring_for_late_rows,
+        "let_go_of_stuck_sends": let_go_of_stuck_sends,
+        "ask_polled_channels": partial(ask_polled_channels, timetable=timetable),
+        "forget_old_dialogues": forget_old_dialogues,
+    }
     while not stop.wait(pause):
-        for step in steps:
+        for name, step in steps.items():
             try:
                 step(office)
             except UNAVAILABLE as error:
-                _log.error("database_unavailable", step=step.__name__, error=type(error).__name__)
+                _log.error("database_unavailable", step=name, error=type(error).__name__)
             except Exception as error:  # noqa: BLE001  # the next sweep must come all the same
-                _log.error("sweep_failed", step=step.__name__, error=logs.name_of(error))
+                _log.error("sweep_failed", step=name, error=logs.name_of(error))
 
 
 def main() -> None:

@@ -61,6 +61,8 @@ def _start(
         "TIMPORA_DATA_DIR": str(settings.data_dir),
         "TIMPORA_BIND": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
         "WEB_CONCURRENCY": str(web),
+        # Where a provider on this machine finds our webhooks, unless it is told otherwise.
+        "TIMPORA_PUBLIC_URL": os.environ.get("TIMPORA_PUBLIC_URL") or f"http://127.0.0.1:{port}",
     }
     for name in settings.unknown_names:
         click.echo(f"timpora: {name} is set but means nothing to us", err=True)

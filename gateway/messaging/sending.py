@@ -120,6 +120,7 @@ class _Claimed:
     id: int
     attempt: int
     channel: str
+    token: str
     to: str
     text: str
 
@@ -173,7 +174,14 @@ def _claim(database: Database, channels: Channels) -> tuple[list[_Claimed], bool
             message.attempts += 1
             message.claimed_at = moment
             claimed.append(
-                _Claimed(message.id, message.attempts, message.channel, number, message.text)
+                _Claimed(
+                    message.id,
+                    message.attempts,
+                    message.channel,
+                    message.token,
+                    number,
+                    message.text,
+                )
             )
         return claimed, bool(rows)
 
@@ -185,7 +193,7 @@ def _send(provider: Provider | None, message: _Claimed) -> _Sent:
     if provider is None:
         return became(MessageStatus.QUEUED, error=f"no channel named {message.channel}")
     try:
-        given = provider.send(OutboundSms(message.id, message.to, message.text))
+        given = provider.send(OutboundSms(message.token, message.to, message.text))
     except SendRefused as error:
         return became(MessageStatus.FAILED, error=str(error))
     except SendDeferred as error:

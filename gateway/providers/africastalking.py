@@ -15,16 +15,13 @@ details. What matters most:
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from html import escape
-from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote_plus, unquote_to_bytes
 
 from africastalking.SMS import SMSService
 
-from gateway.providers import http
+from gateway.accounts import AfricasTalkingAccount
+from gateway.providers import forms, http
 from gateway.providers.base import (
-    SEND_WITHIN,
     Answer,
     DialogueEnd,
     InboundRequest,
@@ -32,7 +29,9 @@ from gateway.providers.base import (
     Intake,
     KeyPress,
     NoSuchRoute,
+    NumberRefused,
     OutboundSms,
+    OutOfCredit,
     ReportedDelivery,
     Screen,
     SendDeferred,
@@ -41,14 +40,20 @@ from gateway.providers.base import (
     Unreadable,
     WrongMethod,
 )
-from gateway.settings import AfricasTalkingSettings
 from models.states import MessageStatus
-from parsers import msisdn
 
 #: In the answer to a send: these mean that they took the message.
 _ACCEPTED = {100, 101, 102}
-#: In the answer to a send: not now, perhaps later (no credit, their own trouble).
-_LATER = {405, 500, 501}
+#: In the answer to a send: what a code means that is more than `never by this channel`.
+_REFUSALS: Mapping[int, type[SendRefused | SendDeferred]] = {
+    403: NumberRefused,  # InvalidPhoneNumber
+    404: NumberRefused,  # UnsupportedNumberType
+    405: OutOfCredit,  # InsufficientBalance
+    406: NumberRefused,  # UserInBlacklist: it has asked them for no more
+    409: NumberRefused,  # DoNotDisturbRejection
+    500: SendDeferred,  # InternalServerError
+    501: SendDeferred,  # GatewayError
+}
 
 #: In a delivery report. `AbsentSubscriber` (phone off, no coverage) is left out on purpose: they do
 #: not call it final, in the hills it is the rule, and a later `Success` must win.
@@ -61,7 +66,6 @@ _DELIVERY = {
     "failed": MessageStatus.FAILED,
     "expired": MessageStatus.FAILED,
 }
-_NO_ID = {"", "none", "null"}
 
 
 class _Sms(SMSService):  # type: ignore[misc]  # the SDK ships no types
@@ -77,7 +81,7 @@ class _Sms(SMSService):  # type: ignore[misc]  # the SDK ships no types
         callback: None = None,  # noqa: ARG002
         timeout: object = None,  # noqa: ARG002
     ) -> http.HttpAnswer:
-        return http.post(url, headers=headers, data=data, within=SEND_WITHIN)
+        return http.send(http.Call("POST", url, headers=headers, data=data))
 
 
 class AfricasTalking:
@@ -85,8 +89,9 @@ class AfricasTalking:
 
     name = "africastalking"
     claims_at_once = 1
+    sends_once = False
 
-    def __init__(self, account: AfricasTalkingSettings | None) -> None:
+    def __init__(self, account: AfricasTalkingAccount | None) -> None:
         """Take the account to send with; without one the adapter only receives."""
         self.can_send = account is not None
         self._service: _Sms | None = None
@@ -123,24 +128,13 @@ class AfricasTalking:
             answer = self._service.send(message.text, [message.to], sender_id=self._sender)
         except ValueError:
             # Without the error below, which quotes the number.
-            raise SendRefused("not a number that Africa's Talking takes") from None
+            raise NumberRefused("not a number that Africa's Talking takes") from None
         return _accepted(answer, (message.text, message.to.lstrip("+"), self._service._api_key))  # noqa: SLF001
 
 
 def _accepted(answer: http.HttpAnswer, private: tuple[str, ...]) -> str | None:
     """Give the id of an accepted message, or raise what the answer means."""
-    said = f"HTTP {answer.status}"
-    if answer.status == HTTPStatus.GATEWAY_TIMEOUT:
-        raise SendUnconfirmed(said)
-    if answer.status == HTTPStatus.TOO_MANY_REQUESTS or answer.status >= 500:  # noqa: PLR2004
-        raise SendDeferred(said)
-    if not 200 <= answer.status < 300:  # noqa: PLR2004
-        # 401 (our key) and 3xx (our address) mend nothing by being tried again, but the message can
-        # still leave once somebody has mended the settings.
-        is_ours = answer.status in {401, 403} or answer.status < 400  # noqa: PLR2004
-        raise (SendDeferred if is_ours else SendRefused)(
-            f"{said}: {_quotable(answer.text, private)}"
-        )
+    http.check_taken(answer, private)
     try:
         data = json.loads(answer.text)["SMSMessageData"]
         nobody = {"statusCode": 0, "status": data.get("Message", "no recipient was taken")}
@@ -149,31 +143,16 @@ def _accepted(answer: http.HttpAnswer, private: tuple[str, ...]) -> str | None:
         message_id = str(first.get("messageId", ""))
     # An answer is anybody's: a number can be infinite, and a list too deep to be read.
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError):
-        raise SendUnconfirmed(f"{said} with an answer that is not theirs") from None
+        raise SendUnconfirmed(f"HTTP {answer.status} with an answer that is not theirs") from None
     if code in _ACCEPTED:
-        return None if message_id.lower() in _NO_ID else message_id
-    raise (SendDeferred if code in _LATER else SendRefused)(
-        f"{code or ''} {_quotable(status, private)}".strip()
-    )
-
-
-def _quotable(said: str, private: tuple[str, ...]) -> str:
-    """Quote them without what is ours alone: an error page may repeat the whole request."""
-    for secret in private:
-        for form in {
-            secret,
-            quote_plus(secret, errors="replace"),
-            json.dumps(secret)[1:-1],
-            escape(secret),
-        } - {""}:
-            said = said.replace(form, "...")
-    return msisdn.hide_numbers(said)[:120]
+        return message_id if forms.some_id(message_id) else None
+    raise _REFUSALS.get(code, SendRefused)(f"{code or ''} {http.quotable(status, private)}".strip())
 
 
 def _form(request: InboundRequest) -> tuple[dict[str, str], bool]:
-    """Read a form; of a field that is repeated the first counts. Says whether it was no UTF-8."""
-    pairs, was_odd = _pairs(request, request.body)
-    return _first_of_each(pairs), was_odd
+    """Read a form; says whether it was no UTF-8."""
+    fields = forms.read_fields(request.body, request.headers.get("content-type", ""))
+    return forms.first_of_each(fields), any(field.was_odd for field in fields)
 
 
 def _end_notice(request: InboundRequest) -> tuple[dict[str, str], bool]:
@@ -181,43 +160,13 @@ def _end_notice(request: InboundRequest) -> tuple[dict[str, str], bool]:
 
     Operators write it as they like: of a repeated field the first that says anything counts.
     """
-    pairs, was_odd = _pairs(request, request.body + b"&" + request.query)
-    said = [(name.strip().lower(), value) for name, value in pairs if value.strip()]
-    return _first_of_each(said), was_odd
-
-
-def _first_of_each(pairs: list[tuple[str, str]]) -> dict[str, str]:
+    raw = request.body + b"&" + request.query
+    fields = forms.read_fields(raw, request.headers.get("content-type", ""))
     form: dict[str, str] = {}
-    for name, value in pairs:
-        form.setdefault(name, value)
-    return form
-
-
-def _pairs(request: InboundRequest, raw_form: bytes) -> tuple[list[tuple[str, str]], bool]:
-    """Read names and values from raw bytes: in UTF-8, else in the charset named, else in Latin-1.
-
-    Werkzeug would give the bad escape as it stands, and no field at all for a raw bad byte.
-    """
-    charset = "latin-1"
-    for part in request.headers.get("content-type", "").split(";")[1:]:
-        name, _, value = part.strip().partition("=")
-        if name.lower() == "charset" and value.strip('"').lower() in {"iso-8859-1", "windows-1252"}:
-            charset = "windows-1252"
-    pairs: list[tuple[str, str]] = []
-    was_odd = False
-    for pair in raw_form.split(b"&"):
-        raw_name, _, raw_value = pair.partition(b"=")
-        values = []
-        for raw in (raw_name, raw_value):
-            data = unquote_to_bytes(raw.replace(b"+", b" "))
-            try:
-                values.append(data.decode("utf-8"))
-            except UnicodeDecodeError:
-                was_odd = True
-                values.append(data.decode(charset, "replace"))
-        if values[0]:
-            pairs.append((values[0], values[1]))
-    return pairs, was_odd
+    for field in fields:
+        if field.text.strip():
+            form.setdefault(field.name.strip().lower(), field.text)
+    return form, any(field.was_odd for field in fields)
 
 
 def _read_sms(form: Mapping[str, str], body: bytes, *, odd_encoding: bool) -> Intake:
@@ -229,12 +178,11 @@ def _read_sms(form: Mapping[str, str], body: bytes, *, odd_encoding: bool) -> In
     if said and moment is None:
         flags.append("odd_date")
     rest = {name: form[name] for name in form if name not in {"from", "text", "id", "to"}}
-    given_id = form.get("id", "").strip()
     message = InboundSms(
         sender=form["from"],
         recipient=form.get("to", "").strip() or None,
         text=form.get("text", ""),
-        provider_message_id=None if given_id.lower() in _NO_ID else given_id,
+        provider_message_id=forms.some_id(form.get("id", "")),
         network_time=moment,
         flags=tuple(flags),
         payload=rest,
@@ -243,9 +191,9 @@ def _read_sms(form: Mapping[str, str], body: bytes, *, odd_encoding: bool) -> In
 
 
 def _read_delivery(form: Mapping[str, str], body: bytes, *, odd_encoding: bool) -> Intake:  # noqa: ARG001
-    given_id = form.get("id", "").strip()
+    given_id = forms.some_id(form.get("id", ""))
     status = form.get("status", "").strip()
-    if given_id.lower() in _NO_ID or not status:
+    if given_id is None or not status:
         return Intake(unreadable=(Unreadable("no `id` or no `status`", body),))
     return Intake(
         deliveries=(

@@ -2,9 +2,19 @@
 
 An adapter turns an `InboundRequest` into an `Intake`: any number of messages, delivery reports and
 key presses, whatever in it cannot be read (quarantine), and the answer that this provider expects.
-It sends one message at a time, within a bounded time, and says by one of three errors why it could
-not. A provider that is asked instead of asking (a modem's tables, an inbox to back-fill from) also
-offers `poll`.
+It sends one message at a time, within a bounded time, and says by an error of one small family why
+it could not:
+
+    SendRefused            it will never leave by this channel
+      NumberRefused        nor by any other: the number is at fault, or wants no more
+    SendDeferred           it surely did not leave, and may later
+      OutOfCredit          nothing leaves until somebody pays
+      AccountRefused       nothing leaves until somebody mends our key, address or sender
+      Throttled            not so fast
+    SendUnconfirmed        it may have left
+
+A provider that is asked instead of asking (a modem's tables), or that can be asked for what a
+webhook missed, also offers `poll`; one that can tell how it is offers `health`.
 """
 
 from collections.abc import Mapping
@@ -33,6 +43,18 @@ class InboundRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """Which piece of a long message a text is, where nobody before us has joined them."""
+
+    reference: int
+    """The sender's own count of long messages: it comes round after 256, or 65536."""
+    number: int
+    """From 1 on."""
+    total: int
+    """Two or more."""
+
+
+@dataclass(frozen=True, slots=True)
 class InboundSms:
     """A message from a phone, as its provider tells it."""
 
@@ -50,6 +72,8 @@ class InboundSms:
     """The provider's other fields, as sent."""
     id_is_a_hash: bool = False
     """Whether two true messages can share an id, so that the time must tell them apart."""
+    part: Part | None = None
+    """None for a whole message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +81,7 @@ class ReportedDelivery:
     """What a provider says of a message that we sent."""
 
     provider_message_id: str
+    """As `send` returned it: the provider's own, or the token that we gave it."""
     raw_status: str
     reason: str
     status: MessageStatus | None
@@ -145,28 +170,60 @@ class Polled:
     intake: Intake
     since: str
 
+    def brings_anything(self, since: str | None) -> bool:
+        """Say whether there is anything to keep, be it only the mark."""
+        return self.intake != Intake() or self.since != since
+
 
 @dataclass(frozen=True, slots=True)
 class OutboundSms:
     """A message that is to leave now."""
 
-    id: int
-    """Ours: a provider that takes an id of the caller can use it to send only once."""
+    token: str
+    """Ours, of 16 hex digits: the same at every try of this message, and never of another one, not
+    even of another database. A provider that takes an id of the caller can send only once by it."""
     to: str
     """E.164."""
     text: str
+    line: str | None = None
+    """Which of the channel's SIMs is to send it; None leaves it to the provider."""
 
 
 class SendRefused(Exception):
-    """It will never leave: a bad number, a blocked one, a sender that is not ours."""
+    """It will never leave by this channel: no route, a sender that they do not let us use."""
+
+
+class NumberRefused(SendRefused):
+    """The number is at fault: no mobile, not in service, blocked, or its owner wants no more."""
 
 
 class SendDeferred(Exception):
-    """It surely did not leave, and may later: no connection, throttled, out of credit."""
+    """It surely did not leave, and may later: no connection, trouble of theirs."""
+
+
+class OutOfCredit(SendDeferred):
+    """The account or the SIM has no credit: every message meets the same until somebody pays."""
+
+
+class AccountRefused(SendDeferred):
+    """They do not take our key, address or sender: until somebody mends it, nothing leaves."""
+
+
+class Throttled(SendDeferred):
+    """Too many at once, or in this hour: the channel rests for a while."""
+
+    def __init__(self, said: str, rest: timedelta = timedelta(minutes=1)) -> None:
+        """Take how long they ask us to wait; a minute where they do not say."""
+        super().__init__(said)
+        self.rest = rest
 
 
 class SendUnconfirmed(Exception):
     """It may have left: the request went out and no answer came that says so."""
+
+
+class NotReached(Exception):
+    """A provider that was polled, or asked how it is, gave no answer that can be used."""
 
 
 class NoSuchRoute(Exception):
@@ -177,20 +234,44 @@ class WrongMethod(Exception):
     """The webhook takes another method."""
 
 
+class NotSigned(Exception):
+    """The request bears no signature of theirs, or an old one; nothing of it is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a channel says that it is; None for what it does not tell."""
+
+    is_up: bool
+    says: str
+    """A few words for a person, without numbers, names and keys."""
+    signal: int | None = None
+    """Percent."""
+    battery: int | None = None
+    """Percent."""
+    balance: str | None = None
+    """As they write it: `KES 1785.50`."""
+    backlog: int | None = None
+    """Messages that it has taken from us and not sent yet."""
+
+
 class Provider(Protocol):
-    """An adapter. Its errors are the three above, and the two for a route."""
+    """An adapter. Its errors are those of the family above, and three for a request."""
 
     name: str
     can_send: bool
     """Whether it is set up to send; receiving needs no account."""
     claims_at_once: int
     """How many messages a worker may claim before it sends: one, unless sending cannot fail."""
+    sends_once: bool
+    """Whether it knows our token, and sends a message once however often it is asked: then one that
+    is unconfirmed is simply sent again."""
 
     def receive(self, request: InboundRequest) -> Intake:
-        """Read one webhook request; raise NoSuchRoute or WrongMethod, and nothing else."""
+        """Read one webhook request; raise NoSuchRoute, WrongMethod or NotSigned, nothing else."""
 
     def send(self, message: OutboundSms) -> str | None:
-        """Send within SEND_WITHIN and return the provider's id, if it gives one."""
+        """Send within SEND_WITHIN and return the provider's id, or the token it knows."""
 
 
 @runtime_checkable
@@ -205,5 +286,25 @@ class UssdProvider(Provider, Protocol):
 class PolledProvider(Provider, Protocol):
     """An adapter that must be asked, or that can be asked for what a webhook missed."""
 
+    poll_every: timedelta
+    """How long to wait between two polls; after one that failed, the same."""
+
     def poll(self, since: str | None) -> Polled:
-        """Read what came after the mark; None means from the beginning."""
+        """Read what came after the mark, within ten seconds; None means from the beginning.
+
+        Raises NotReached. Reading changes nothing on their side.
+        """
+
+    def kept(self, polled: Polled) -> None:
+        """Take note that all of a poll is committed with us; it may be told twice, or never.
+
+        Raises NotReached.
+        """
+
+
+@runtime_checkable
+class WatchedProvider(Provider, Protocol):
+    """An adapter that can say how its provider is."""
+
+    def health(self) -> Health:
+        """Ask, within ten seconds; raise NotReached where nobody answers."""

@@ -8,20 +8,50 @@ import socket
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+from html import escape
+from http import HTTPStatus
+from json import dumps
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from gateway.providers.base import SendDeferred, SendUnconfirmed
+from gateway.providers.base import (
+    SEND_WITHIN,
+    AccountRefused,
+    NotReached,
+    SendDeferred,
+    SendRefused,
+    SendUnconfirmed,
+    Throttled,
+)
+from parsers import msisdn
 
 _CONNECT_WITHIN = 3.05
 _SHUT_WITHIN = 0.2
 _LONGEST_ANSWER = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request to make. It is not shown: it holds keys, numbers and texts."""
+
+    method: str
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    params: Mapping[str, str] | bytes = field(default_factory=dict, repr=False)
+    """The query: names and values, or bytes that are escaped already."""
+    data: Mapping[str, Any] | bytes | None = field(default=None, repr=False)
+    """A form, or the body as it is."""
+    json: Any = field(default=None, repr=False)
+    """The body as JSON, in place of `data`."""
+    login: tuple[str, str] | None = field(default=None, repr=False)
+    """Name and password, for Basic authentication."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,22 +127,74 @@ class _Watched(HTTPAdapter):
             held.close()
 
 
-def post(
-    url: str, *, headers: Mapping[str, str], data: Mapping[str, Any], within: timedelta
-) -> HttpAnswer:
-    """Post a form and read the whole answer in the given time.
+def send(call: Call, within: timedelta = SEND_WITHIN) -> HttpAnswer:
+    """Make a request that sends a message, and read the whole answer in the given time.
 
     Raises SendDeferred when no connection came about, so that nothing can have left, and
     SendUnconfirmed when one did and no whole answer came. Neither carries the error below it, which
     may quote a header with a key or the form.
     """
+    said, is_connected = _ended_in_time(call, within)
+    if isinstance(said, HttpAnswer):
+        return said
+    if not is_connected:
+        raise SendDeferred(f"no connection ({said})")
+    raise SendUnconfirmed(f"no whole answer within {within.total_seconds():g} s ({said})")
+
+
+def ask(call: Call, within: timedelta = SEND_WITHIN) -> HttpAnswer:
+    """Make a request that sends nothing; raise NotReached when no whole answer came in time."""
+    said, _ = _ended_in_time(call, within)
+    if isinstance(said, HttpAnswer):
+        return said
+    raise NotReached(f"no answer within {within.total_seconds():g} s ({said})")
+
+
+def check_taken(answer: HttpAnswer, private: tuple[str, ...]) -> None:
+    """Raise what an HTTP status other than 2xx means for the message that was sent by it.
+
+    For gateways that give a status its usual meaning; `private` is what must not be quoted.
+    """
+    said = f"HTTP {answer.status}"
+    if 200 <= answer.status < 300:  # noqa: PLR2004
+        return
+    if answer.status == HTTPStatus.GATEWAY_TIMEOUT:
+        raise SendUnconfirmed(said)
+    if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+        raise Throttled(said)
+    if answer.status >= 500:  # noqa: PLR2004
+        raise SendDeferred(said)
+    said = f"{said}: {quotable(answer.text, private)}"
+    # 401 (our key) and 3xx (our address) mend nothing by being tried again, but the message can
+    # still leave once somebody has mended the settings.
+    if answer.status in {401, 403} or answer.status < 400:  # noqa: PLR2004
+        raise AccountRefused(said)
+    raise SendRefused(said)
+
+
+def quotable(said: str, private: tuple[str, ...]) -> str:
+    """Quote them without what is ours alone: an error page may repeat the whole request."""
+    for secret in private:
+        for form in {
+            secret,
+            quote_plus(secret, errors="replace"),
+            quote(secret, safe="", errors="replace"),
+            dumps(secret)[1:-1],
+            escape(secret),
+        } - {""}:
+            said = said.replace(form, "...")
+    return msisdn.hide_numbers(said)[:120]
+
+
+def _ended_in_time(call: Call, within: timedelta) -> tuple[HttpAnswer | str, bool]:
+    """Give the answer, or the name of what went wrong; and whether a connection came about."""
     seconds = within.total_seconds()
     adapter = _Watched(max_retries=0)
     outcome: list[HttpAnswer | str] = []
 
     def work() -> None:
         try:
-            outcome.append(_post(adapter, url, headers, data, seconds))
+            outcome.append(_make(adapter, call, seconds))
         except Exception as error:  # noqa: BLE001  # requests', urllib3's, the socket's: all alike
             outcome.append(type(error).__name__)
 
@@ -124,27 +206,24 @@ def post(
     if thread.is_alive():
         adapter.shut()
         thread.join(_SHUT_WITHIN)
-    said = outcome[0] if outcome else "no end"
-    if isinstance(said, HttpAnswer):
-        return said
-    if not adapter.is_connected:
-        raise SendDeferred(f"no connection ({said})")
-    raise SendUnconfirmed(f"no whole answer within {seconds:g} s ({said})")
+    return outcome[0] if outcome else "no end", adapter.is_connected
 
 
-def _post(
-    adapter: _Watched, url: str, headers: Mapping[str, str], data: Mapping[str, Any], seconds: float
-) -> HttpAnswer:
+def _make(adapter: _Watched, call: Call, seconds: float) -> HttpAnswer:
     # Each call has a connection of its own: a kept one may be dead, and a request that is lost on
     # it could not be told from one that arrived.
     with requests.Session() as session:
         session.mount("http://", adapter)
         session.mount("https://", adapter)
         session.trust_env = False
-        with session.post(
-            url,
-            headers=dict(headers),
-            data=dict(data),
+        with session.request(
+            call.method,
+            call.url,
+            headers=dict(call.headers),
+            params=call.params,
+            data=call.data,
+            json=call.json,
+            auth=call.login,
             timeout=(min(_CONNECT_WITHIN, seconds), seconds),
             stream=True,
             allow_redirects=False,

@@ -10,6 +10,7 @@ class Loopback:
     can_send = True
     #: Nothing leaves, so nothing can be left in doubt: many may be claimed in one transaction.
     claims_at_once = 10
+    sends_once = False
 
     def receive(self, request: InboundRequest) -> Intake:
         """Refuse: nobody calls it."""
@@ -17,4 +18,4 @@ class Loopback:
 
     def send(self, message: OutboundSms) -> str | None:
         """Count it as sent."""
-        return f"loopback-{message.id}"
+        return f"loopback-{message.token}"

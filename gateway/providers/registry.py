@@ -12,7 +12,7 @@ from gateway.settings import Settings
 def providers(settings: Settings) -> Mapping[str, Provider]:
     """Make every adapter, by name; those without an account only receive."""
     made: tuple[Provider, ...] = (
-        AfricasTalking(settings.africastalking),
+        AfricasTalking(settings.accounts.africastalking),
         Loopback(),
         UssdJson(settings.ussd_code),
     )

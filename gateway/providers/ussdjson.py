@@ -56,6 +56,7 @@ class UssdJson:
     name = "ussdjson"
     can_send = False
     claims_at_once = 1
+    sends_once = False
 
     def __init__(self, service_code: str = "") -> None:
         """Take the code that officers dial, for bridges that do not say which it was."""

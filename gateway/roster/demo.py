@@ -1,6 +1,5 @@
 """Demo people, who must never meet the outside world: their numbers may be somebody's."""
 
-import dataclasses
 import ipaddress
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -10,11 +9,12 @@ from sqlalchemy.orm import Session
 
 from gateway import clock
 from gateway.audit import Audit
+from gateway.environment import PREFIX
 from gateway.identity import Directory
 from gateway.officers import register
 from gateway.roster import people, villages
 from gateway.roster.tables import Row
-from gateway.settings import PREFIX, Settings
+from gateway.settings import Settings
 from models.database import insert_unless_there, lock_name
 from models.officers import Officer, OfficerRole
 from models.people import Mark, Phone, Reporter
@@ -130,14 +130,11 @@ def refuse_outside_world(session: Session, settings: Settings) -> None:
 
 def _outside(settings: Settings) -> Iterator[str]:
     """Name each setting by which messages would leave this machine."""
-    for channel in dataclasses.fields(settings):
-        account = getattr(settings, channel.name)
-        if not hasattr(account, "base_url"):
-            continue
-        variable = f"{PREFIX}{channel.name.upper()}_BASE_URL"
-        if account.base_url is None:
+    for channel, base_url in settings.accounts.base_urls.items():
+        variable = f"{PREFIX}{channel.upper()}_BASE_URL"
+        if base_url is None:
             yield f"{variable} is not set, which means the provider itself"
-        elif not _is_loopback(account.base_url):
+        elif not _is_loopback(base_url):
             yield f"{variable} is not on this machine"
 
 

@@ -29,30 +29,35 @@ from support.provider_contract import (
 from support.raw_server import RawServer, body_of, http_answer, lasting_at_most
 from support.waiting import free_port
 
+from gateway.accounts import AfricasTalkingAccount
 from gateway.providers.africastalking import AfricasTalking
 from gateway.providers.base import (
+    AccountRefused,
     Answer,
     DialogueEnd,
     InboundRequest,
     InboundSms,
     Intake,
     KeyPress,
+    NumberRefused,
     OutboundSms,
+    OutOfCredit,
     PolledProvider,
     ReportedDelivery,
     Screen,
     SendDeferred,
     SendRefused,
     SendUnconfirmed,
+    Throttled,
     Unreadable,
 )
-from gateway.settings import AfricasTalkingSettings
 from models.states import MessageStatus
 from parsers import msisdn
 
 FORM = "application/x-www-form-urlencoded"
 LATIN = f"{FORM}; charset=iso-8859-1"
 USERNAME = "timpora"
+TOKEN = "00000000000000a8"  # noqa: S105
 SENDER = "TIMPORA"
 
 PHONE = "+6281200000123"
@@ -395,12 +400,12 @@ SENDING = [
     # A refusal comes with HTTP 201: the code of the recipient alone says what became of it.
     refused(401, "RiskHold", SendRefused),
     refused(402, "InvalidSenderId", SendRefused),
-    refused(403, "InvalidPhoneNumber", SendRefused),
-    refused(404, "UnsupportedNumberType", SendRefused),
-    refused(405, "InsufficientBalance", SendDeferred),
-    refused(406, "UserInBlacklist", SendRefused),
+    refused(403, "InvalidPhoneNumber", NumberRefused),
+    refused(404, "UnsupportedNumberType", NumberRefused),
+    refused(405, "InsufficientBalance", OutOfCredit),
+    refused(406, "UserInBlacklist", NumberRefused),
     refused(407, "CouldNotRoute", SendRefused),
-    refused(409, "DoNotDisturbRejection", SendRefused),
+    refused(409, "DoNotDisturbRejection", NumberRefused),
     refused(500, "InternalServerError", SendDeferred),
     refused(501, "GatewayError", SendDeferred),
     refused(502, "RejectedByGateway", SendRefused),
@@ -409,17 +414,17 @@ SENDING = [
     SendingCase(
         "a key that is wrong, which somebody may mend",
         "http:401",
-        SendDeferred,
+        AccountRefused,
         "HTTP 401: The supplied authentication is invalid",
     ),
-    SendingCase("forbidden", "http:403", SendDeferred),
+    SendingCase("forbidden", "http:403", AccountRefused),
     SendingCase("a form that they do not like", "http:400", SendRefused),
     SendingCase("an address that is wrong", "http:404", SendRefused),
-    SendingCase("too many at once", "http:429", SendDeferred, "HTTP 429"),
+    SendingCase("too many at once", "http:429", Throttled, "HTTP 429"),
     SendingCase("trouble of theirs", "http:500", SendDeferred, "HTTP 500"),
     SendingCase("out of service", "http:503", SendDeferred, "HTTP 503"),
     SendingCase("a time-out behind their door", "http:504", SendUnconfirmed, "HTTP 504"),
-    SendingCase("another address, which is not followed", "http:302", SendDeferred),
+    SendingCase("another address, which is not followed", "http:302", AccountRefused),
     SendingCase(
         "nobody there",
         None,
@@ -464,17 +469,17 @@ SENDING = [
     SendingCase(
         "a number that is none",
         "accept",
-        SendRefused,
+        NumberRefused,
         "not a number that Africa's Talking takes",
-        OutboundSms(8, "TELKOMSEL", MESSAGE.text),
+        OutboundSms(TOKEN, "TELKOMSEL", MESSAGE.text),
         requests=0,
     ),
     SendingCase(
         "a number without a plus",
         "accept",
-        SendRefused,
+        NumberRefused,
         "not a number that Africa's Talking takes",
-        OutboundSms(8, "081290000001", MESSAGE.text),
+        OutboundSms(TOKEN, "081290000001", MESSAGE.text),
         requests=0,
     ),
     SendingCase(
@@ -482,7 +487,7 @@ SENDING = [
         "accept",
         SendDeferred,
         "no connection (UnicodeEncodeError)",
-        OutboundSms(8, MESSAGE.to, "salah \ud800"),
+        OutboundSms(TOKEN, MESSAGE.to, "salah \ud800"),
         requests=0,
     ),
     # Whatever they repeat of ours ends in our log and in a row of the outbox.
@@ -496,13 +501,13 @@ SENDING = [
     SendingCase(
         "an error that repeats the key",
         http_answer(f"The key {API_KEY} is not known", "401 Unauthorized", "text/plain"),
-        SendDeferred,
+        AccountRefused,
         "HTTP 401: The key ... is not known",
     ),
     raw(
         "a status that repeats the number",
         answered(recipient(statusCode=403, status=f"Invalid: {MESSAGE.to}")),
-        SendRefused,
+        NumberRefused,
         "403 Invalid: +...",
     ),
     raw(
@@ -514,8 +519,8 @@ SENDING = [
 ]
 
 
-def account(base_url: str | None, sender: str | None = SENDER) -> AfricasTalkingSettings:
-    return AfricasTalkingSettings(USERNAME, API_KEY, sender, base_url)
+def account(base_url: str | None, sender: str | None = SENDER) -> AfricasTalkingAccount:
+    return AfricasTalkingAccount(USERNAME, API_KEY, sender, base_url)
 
 
 class TestAfricasTalking(UssdContract):
@@ -709,7 +714,7 @@ class TestTheirSdk:
         [("timpora", "api.africastalking.com"), ("sandbox", "api.sandbox.africastalking.com")],
     )
     def test_the_user_name_chooses_the_host(self, username: str, host: str):
-        service = AfricasTalking(AfricasTalkingSettings(username, API_KEY, None, None))._service
+        service = AfricasTalking(AfricasTalkingAccount(username, API_KEY, None, None))._service
 
         assert service is not None
         assert service._make_url("/messaging") == f"https://{host}/version1/messaging"

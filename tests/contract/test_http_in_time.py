@@ -21,7 +21,7 @@ HEADERS = {"apiKey": API_KEY, "Accept": "application/json"}
 
 
 def post(url: str) -> http.HttpAnswer:
-    return http.post(url, headers=HEADERS, data=FORM, within=SOON)
+    return http.send(http.Call("POST", url, headers=HEADERS, data=FORM), SOON)
 
 
 DRIPS = {

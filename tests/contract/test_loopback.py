@@ -8,12 +8,12 @@ from gateway.providers.base import OutboundSms, PolledProvider
 from gateway.providers.loopback import Loopback
 
 SENDING = [
-    SendingCase("a message", None, "loopback-7", requests=0),
+    SendingCase("a message", None, "loopback-00000000000000a7", requests=0),
     SendingCase(
         "a message to a number that is none",
         None,
-        "loopback-8",
-        message=OutboundSms(8, "TELKOMSEL", MESSAGE.text),
+        "loopback-00000000000000a8",
+        message=OutboundSms("00000000000000a8", "TELKOMSEL", MESSAGE.text),
         requests=0,
     ),
 ]

@@ -27,9 +27,7 @@ def table(modem: Modem) -> ModemTable:
 class TestModemTable(ProviderContract):
     NAME = "modem"
     SENDING: ClassVar = [
-        SendingCase(
-            "a message", None, SendDeferred, "message 7: the modem only receives", requests=0
-        )
+        SendingCase("a message", None, SendDeferred, "the modem only receives", requests=0)
     ]
 
     def adapter(self) -> ModemTable:

@@ -18,6 +18,7 @@ from support.provider_contract import (
     UssdContract,
 )
 
+from gateway.accounts import CHANNELS
 from gateway.providers.base import (
     Answer,
     DialogueEnd,
@@ -31,7 +32,7 @@ from gateway.providers.base import (
 )
 from gateway.providers.registry import providers
 from gateway.providers.ussdjson import UssdJson
-from gateway.settings import CHANNELS, read_settings
+from gateway.settings import read_settings
 
 JSON = "application/json"
 OUR_CODE = "*384*22345#"

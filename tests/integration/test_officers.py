@@ -13,6 +13,7 @@ from sqlalchemy import exc
 from support.office_work import appoint, dismiss
 
 from gateway import clock
+from gateway.accounts import AfricasTalkingAccount
 from gateway.cli import office as shared
 from gateway.cli.doctor import Finding
 from gateway.cli.main import timpora
@@ -23,7 +24,7 @@ from gateway.officers.register import BadOfficer
 from gateway.providers.base import KeyPress
 from gateway.roster import demo
 from gateway.roster.villages import ensure_shipped
-from gateway.settings import AfricasTalkingSettings, PinRules
+from gateway.settings import PinRules
 from gateway.wiring import Wiring
 from models.officers import DialogueRow, Officer, OfficerRole, PinTry
 from models.outbox import OutboundMessage
@@ -186,8 +187,10 @@ def test_the_demo_pin_never_goes_along_to_a_real_officer(office: Wiring):
 
 def test_demo_officers_alone_meet_no_provider_outside_this_machine(office: Wiring):
     load_demo(office)
-    account = AfricasTalkingSettings("timpora", "key", None, None)
-    outside = replace(office.settings, africastalking=account)
+    account = AfricasTalkingAccount("timpora", "key", None, None)
+    outside = replace(
+        office.settings, accounts=replace(office.settings.accounts, africastalking=account)
+    )
     with office.database.writing() as session:
         session.execute(sa.update(Reporter).values(ended_at=clock.now()))
         with pytest.raises(demo.DemoPeopleError):

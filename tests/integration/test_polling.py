@@ -14,7 +14,7 @@ from gateway.messaging.sending import Channels
 from gateway.providers.base import Polled
 from gateway.wiring import Wiring
 from models.inbox import InboundMessage, PollCursor, Quarantined
-from workers.sweeper import ask_polled_channels
+from workers.sweeper import Timetable, ask_polled_channels
 
 PHONE = "+6281200000123"
 OTHER_PHONE = "+6281200000124"
@@ -58,10 +58,10 @@ def test_new_rows_are_accepted_and_rung_for_and_old_ones_not_again(
     modem_office: Wiring, modem: Modem
 ):
     modem.gets(PHONE, "WNA#Australia#2")
-    ask_polled_channels(modem_office)
+    ask_polled_channels(modem_office, Timetable())
     modem.gets(OTHER_PHONE, "NIHIL")
-    ask_polled_channels(modem_office)
-    ask_polled_channels(modem_office)
+    ask_polled_channels(modem_office, Timetable())
+    ask_polled_channels(modem_office, Timetable())
 
     assert accepted(modem_office) == [("WNA#Australia#2", 0), ("NIHIL", 0)]
     assert mark(modem_office) == "2"
@@ -73,7 +73,7 @@ def test_a_bad_row_is_set_apart_and_its_neighbours_are_kept(modem_office: Wiring
     modem.gets(None, f"dari {OTHER_PHONE}")
     modem.gets(OTHER_PHONE, "NIHIL")
 
-    ask_polled_channels(modem_office)
+    ask_polled_channels(modem_office, Timetable())
 
     assert [text for text, _ in accepted(modem_office)] == ["WNA#Australia#2", "NIHIL"]
     with modem_office.database.reading() as session:
@@ -92,7 +92,7 @@ def test_a_crash_before_the_commit_loses_nothing_and_doubles_nothing(
     assert accepted(modem_office) == []
     assert mark(modem_office) is None
 
-    ask_polled_channels(modem_office)
+    ask_polled_channels(modem_office, Timetable())
 
     assert accepted(modem_office) == [("WNA#Australia#2", 0), ("NIHIL", 0)]
 
@@ -100,13 +100,13 @@ def test_a_crash_before_the_commit_loses_nothing_and_doubles_nothing(
 def test_rows_that_are_read_again_are_known_again(modem_office: Wiring, modem: Modem):
     modem.gets(PHONE, "WNA#Australia#2")
     modem.gets(PHONE, "NIHIL", at="yesterday")
-    ask_polled_channels(modem_office)
+    ask_polled_channels(modem_office, Timetable())
     # As after a restore of what stood in the mark's row, or a reset of the modem's own counter.
     with modem_office.database.writing() as session:
         session.execute(sa.delete(PollCursor))
 
     modem.gets(OTHER_PHONE, "NIHIL")
-    ask_polled_channels(modem_office)
+    ask_polled_channels(modem_office, Timetable())
 
     assert accepted(modem_office) == [("WNA#Australia#2", 1), ("NIHIL", 1), ("NIHIL", 0)]
     assert mark(modem_office) == "3"

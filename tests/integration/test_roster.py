@@ -13,12 +13,13 @@ from click.testing import CliRunner, Result
 from sqlalchemy.orm import Session
 
 from gateway import clock
+from gateway.accounts import AfricasTalkingAccount
 from gateway.cli import roster as commands
 from gateway.identity import Directory
 from gateway.reporting.senders import Sender, who_sent
 from gateway.roster import demo, people, villages
 from gateway.roster.tables import BadCell, Imported, ImportRefused, Row, read_table
-from gateway.settings import AfricasTalkingSettings, Settings
+from gateway.settings import Settings
 from gateway.wiring import Wiring
 from models.database import Database
 from models.inbox import InboundMessage
@@ -509,8 +510,10 @@ def test_demo_people_meet_no_provider_outside_this_machine(
     session: Session, directory: Directory, settings: Settings
 ):
     def look(base_url: str | None) -> None:
-        account = AfricasTalkingSettings("timpora", "key", None, base_url)
-        demo.refuse_outside_world(session, replace(settings, africastalking=account))
+        account = AfricasTalkingAccount("timpora", "key", None, base_url)
+        demo.refuse_outside_world(
+            session, replace(settings, accounts=replace(settings.accounts, africastalking=account))
+        )
 
     inside = ["http://127.0.0.1:80", "http://127.9.9.9", "http://[::1]:80", "http://localhost:80"]
     outside = [

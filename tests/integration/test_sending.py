@@ -16,13 +16,13 @@ from support.payloads import phone
 from support.provider_contract import everything_told, private_forms
 from support.raw_server import RawServer, body_of, http_answer
 
+from gateway.accounts import AfricasTalkingAccount
 from gateway.identity import Directory
 from gateway.messaging import sending
 from gateway.messaging.sending import BACKOFF, LIFE, Channels, deliver_some
 from gateway.providers.africastalking import AfricasTalking
 from gateway.providers.base import Provider, ReportedDelivery
 from gateway.providers.loopback import Loopback
-from gateway.settings import AfricasTalkingSettings
 from models.database import Database
 from models.outbox import DeliveryReport, OutboundMessage
 from models.states import Lane, MessageStatus
@@ -56,7 +56,7 @@ def stand_in() -> Iterator[AfricasTalkingServer]:
 
 
 def reaching(url: str) -> Channels:
-    account = AfricasTalkingSettings("timpora", API_KEY, "TIMPORA", url)
+    account = AfricasTalkingAccount("timpora", API_KEY, "TIMPORA", url)
     made: tuple[Provider, ...] = (AfricasTalking(account), Loopback())
     return Channels({one.name: one for one in made}, "africastalking")
 
@@ -366,7 +366,9 @@ def test_loopback_takes_many_in_one_turn(outbox: Outbox, channels: Channels):
 
     assert deliver_some(outbox.database, replace(channels, default="loopback"))
 
-    assert {outbox.get(one).provider_message_id for one in ids} == {f"loopback-{i}" for i in ids}
+    assert {outbox.get(one).provider_message_id for one in ids} == {
+        f"loopback-{outbox.get(one).token}" for one in ids
+    }
     assert not deliver_some(outbox.database, channels)
 
 

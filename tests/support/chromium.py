@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from playwright.sync_api import Playwright
+from support import debian
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
@@ -37,11 +38,7 @@ def _installed(playwright: Playwright) -> str | None:
 
 def _install() -> None:
     """Install the system's package, or else fetch playwright's own."""
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    commands = [[sys.executable, "-m", "playwright", "install", "chromium"]]
-    if shutil.which("apt-get"):
-        commands = [["apt-get", "update"], ["apt-get", "install", "-y", "chromium"], *commands]
-    for command in commands:
-        if any(shutil.which(name) for name in NAMES):
-            return
-        subprocess.run(command, env=environment, check=False, stdout=subprocess.DEVNULL)  # noqa: S603
+    debian.install("chromium")
+    if not any(shutil.which(name) for name in NAMES):
+        command = [sys.executable, "-m", "playwright", "install", "chromium"]
+        subprocess.run(command, check=False, stdout=subprocess.DEVNULL)  # noqa: S603

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from gateway.providers.base import (
@@ -42,6 +42,8 @@ class ModemTable:
     name = "modem"
     can_send = False
     claims_at_once = 1
+    sends_once = False
+    poll_every = timedelta(0)
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -50,9 +52,9 @@ class ModemTable:
         """Refuse: a modem calls nobody."""
         raise NoSuchRoute(request.path)
 
-    def send(self, message: OutboundSms) -> str | None:
+    def send(self, message: OutboundSms) -> str | None:  # noqa: ARG002
         """Put it off: this one only receives."""
-        raise SendDeferred(f"message {message.id}: the modem only receives")
+        raise SendDeferred("the modem only receives")
 
     def poll(self, since: str | None) -> Polled:
         """Read the rows after the mark, each for itself: one that is bad spoils no other."""
@@ -77,3 +79,6 @@ class ModemTable:
             flags = () if moment else ("odd_date",)
             messages.append(InboundSms(sender, None, text, str(row_id), moment, flags))
         return Polled(Intake(tuple(messages), unreadable=tuple(unreadable)), str(mark))
+
+    def kept(self, polled: Polled) -> None:
+        """Need not know: the mark says it all."""

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import psycopg
 from sqlalchemy.engine import make_url
+from support import debian
 from support.die_with_parent import launch
 from support.processes import alive, descendants, kill_all
 from support.waiting import wait_until
@@ -49,18 +50,12 @@ def _wheel_binaries() -> Path | None:
     return folders[-1].parent if folders else None
 
 
-def _install() -> None:
-    """Install the system's package (CI only), without a cluster of its own being started."""
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    for command in (["apt-get", "update"], ["apt-get", "install", "-y", "postgresql"]):
-        subprocess.run(command, env=environment, check=False, stdout=subprocess.DEVNULL)  # noqa: S603
-
-
 def find_binaries() -> Path:
     """Find a PostgreSQL server, or say why there is none."""
     found = _system_binaries() or _wheel_binaries()
-    if found is None and os.environ.get("CI") == "true" and shutil.which("apt-get"):
-        _install()
+    if found is None:
+        # Without a cluster of its own being started.
+        debian.install("postgresql", environment={"RUNLEVEL": "1"})
         found = _system_binaries()
     if found is None:
         raise PostgresUnavailableError(

@@ -14,7 +14,8 @@ import pytest
 from redis.connection import parse_url
 from sqlalchemy.engine import make_url
 
-from gateway.settings import CHANNELS, PinRules, Settings, SettingsError, read_settings
+from gateway.accounts import CHANNELS
+from gateway.settings import PinRules, Settings, SettingsError, read_settings
 
 ROOT = Path(__file__).parents[3]
 SECRET = "hunter2-hunter2-hunter2"  # noqa: S105
@@ -62,7 +63,7 @@ def test_nothing_need_be_set_on_a_machine_of_ones_own(tmp_path: Path):
     assert settings.channel == "loopback"
     assert settings.agency_dir is None
     assert settings.metrics_token is None
-    assert settings.africastalking is None
+    assert settings.accounts.africastalking is None
     assert settings.piece_wait == timedelta(seconds=20)
     assert settings.sweep_every == timedelta(seconds=2)
     assert settings.sending_stuck_after == timedelta(seconds=60)
@@ -126,9 +127,9 @@ def test_what_is_set_is_taken(tmp_path: Path):
     assert settings.timezone == ZoneInfo("Asia/Jakarta")
     assert settings.agency_dir == agency
     assert settings.metrics_token == "a-token"  # noqa: S105
-    assert settings.africastalking is not None
-    assert settings.africastalking.sender == "TIMPORA"
-    assert settings.africastalking.base_url == "http://127.0.0.1:9011"
+    assert settings.accounts.africastalking is not None
+    assert settings.accounts.africastalking.sender == "TIMPORA"
+    assert settings.accounts.africastalking.base_url == "http://127.0.0.1:9011"
     assert settings.piece_wait == timedelta(0)
     assert settings.sweep_every == timedelta(seconds=0.5)
     assert settings.sending_stuck_after == timedelta(seconds=2)
@@ -143,8 +144,8 @@ def test_an_account_is_taken_beside_another_channel(tmp_path: Path):
     settings = read(tmp_path, AFRICASTALKING_USERNAME="timpora", AFRICASTALKING_API_KEY="atsk")
 
     assert settings.channel == "loopback"
-    assert settings.africastalking is not None
-    assert settings.africastalking.base_url is None
+    assert settings.accounts.africastalking is not None
+    assert settings.accounts.africastalking.base_url is None
 
 
 # What is refused ----------------------------------------------------------------------------------
@@ -175,7 +176,11 @@ BAD = [
     ("TIMEZONE", "Asia", "an IANA zone"),
     ("TIMEZONE", "../../etc/passwd", "an IANA zone"),
     ("TIMEZONE", "x" * 5000, "an IANA zone"),
-    ("CHANNEL", "foo", "one of loopback, africastalking; it is 'foo'"),
+    (
+        "CHANNEL",
+        "foo",
+        "one of loopback, africastalking, gammu, jasmin, kannel, smsgate; it is 'foo'",
+    ),
     ("AGENCY_DIR", "/does/not/exist", "a folder that exists; it is '/does/not/exist'"),
     ("AGENCY_DIR", "/dev/null", "a folder that exists"),
     ("AFRICASTALKING_BASE_URL", "api.example", "http(s)://host or http(s)://host:port"),
@@ -296,7 +301,7 @@ def test_nothing_secret_is_shown_when_settings_are(tmp_path: Path):
         METRICS_TOKEN="hunter2-token",
     )
 
-    for shown in (repr(settings), str(settings), f"{settings.africastalking}"):
+    for shown in (repr(settings), str(settings), f"{settings.accounts.africastalking}"):
         assert "hunter2" not in shown
         assert PRODUCTION["WEBHOOK_SECRET"] not in shown
 
