@@ -89,6 +89,14 @@ class ReportedDelivery:
 
 
 @dataclass(frozen=True, slots=True)
+class OptOut:
+    """A person has told the provider to get no more messages from us."""
+
+    sender: str
+    """As given."""
+
+
+@dataclass(frozen=True, slots=True)
 class KeyPress:
     """One request of a USSD dialogue."""
 
@@ -154,6 +162,7 @@ class Intake:
 
     messages: tuple[InboundSms, ...] = ()
     deliveries: tuple[ReportedDelivery, ...] = ()
+    opt_outs: tuple[OptOut, ...] = ()
     key_presses: tuple[KeyPress, ...] = ()
     """At most one: a request waits for one screen."""
     dialogue_ends: tuple[DialogueEnd, ...] = ()
