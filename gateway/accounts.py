@@ -125,6 +125,11 @@ class ChannelRules:
     cost: int = 0
     """What one segment costs, in rupiah; among channels that can carry a message, the cheaper."""
 
+    @property
+    def is_bounded(self) -> bool:
+        """Say whether what it sends is counted: by a quota, or to share it among its lines."""
+        return bool(self.lines) or min(self.per_minute, self.per_hour) < _UNLIMITED
+
 
 @dataclass(frozen=True, slots=True)
 class Accounts:

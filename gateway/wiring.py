@@ -8,8 +8,8 @@ from gateway.dialogue.switchboard import Switchboard
 from gateway.dialogue.tree import OFFICERS
 from gateway.identity import Directory, WrongKey
 from gateway.keys import derived_key
+from gateway.messaging.channels import Channels
 from gateway.messaging.queues import Doorbell
-from gateway.messaging.sending import Channels
 from gateway.officers import institutions
 from gateway.officers.pins import Pins
 from gateway.providers.registry import providers
@@ -44,7 +44,7 @@ class Wiring:
 
 def wire(settings: Settings) -> Wiring:
     """Build everything from the settings; opens nothing, but loads and checks the agency's data."""
-    channels = Channels(providers(settings), settings.channel)
+    channels = Channels(providers(settings), settings.channel, settings.rules)
     words = loading.load(settings.agency_dir)
     texts = catalogue.load(settings.agency_dir, _named_replies(words))
     directory, audit = Directory(settings.secret_key), Audit(settings.secret_key)

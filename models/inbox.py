@@ -38,6 +38,11 @@ class InboundMessage(Numbered, Base):
     received_at: Mapped[datetime]
     segments: Mapped[int]
     parts: Mapped[int] = mapped_column(default=1)
+    """How many pieces of a long message its text was joined from, by us."""
+    part_reference: Mapped[int | None]
+    """The sender's own count of long messages, where this row is a piece of one."""
+    part_number: Mapped[int | None]
+    part_total: Mapped[int | None]
     redelivered: Mapped[int] = mapped_column(default=0)
 
     handle_after: Mapped[datetime | None]

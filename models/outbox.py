@@ -31,6 +31,7 @@ class OutboundMessage(Numbered, Base):
         ),
         sa.Index("ix_outbox_phone_id_created_at", "phone_id", "created_at"),
         sa.Index("ix_outbox_channel_provider_key", "channel", "provider_key"),
+        sa.Index("ix_outbox_channel_claimed_at", "channel", "claimed_at"),
         {"sqlite_autoincrement": True},
     )
 
@@ -52,6 +53,10 @@ class OutboundMessage(Numbered, Base):
     report_id: Mapped[int | None] = mapped_column(BigId, sa.ForeignKey("reports.id"))
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
+    line: Mapped[str | None]
+    """Which of the channel's SIMs sent it, or is to send it."""
+    refused_by: Mapped[list[str]] = mapped_column(default=list)
+    """Channels that will not carry it: it does not go back to them."""
     next_attempt_at: Mapped[datetime | None]
     attempts: Mapped[int] = mapped_column(default=0)
     claimed_at: Mapped[datetime | None]
@@ -61,6 +66,8 @@ class OutboundMessage(Numbered, Base):
     """The id in one letter case: some delivery reports come back in the other."""
     error: Mapped[str | None]
     resend_if_unconfirmed: Mapped[bool] = mapped_column(default=False)
+    is_bound: Mapped[bool] = mapped_column(default=False)
+    """It may have left by its channel, which knows it again by its token: no other may send it."""
 
     report: Mapped[Report | None] = relationship(lazy="raise")
 

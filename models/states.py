@@ -43,6 +43,23 @@ class Lane(StrEnum):
     BULK = "bulk"
 
 
+class AlarmKind(StrEnum):
+    """What may be wrong with a channel, or with a phone that texts us."""
+
+    CREDIT = "credit"
+    ACCOUNT = "account"
+    UNREACHABLE = "unreachable"
+    DOWN = "down"
+    DEAF = "deaf"
+    SIM = "sim"
+    SIGNAL = "signal"
+    BATTERY = "battery"
+    BACKLOG = "backlog"
+    CANARY = "canary"
+    FLOOD = "flood"
+    DESTINATION = "destination"
+
+
 _R = ReportState
 #: From each state, where a report may go next.
 REPORT_MOVES: Mapping[ReportState, frozenset[ReportState]] = {
@@ -64,7 +81,8 @@ _M = MessageStatus
 MESSAGE_MOVES: Mapping[MessageStatus, frozenset[MessageStatus]] = {
     _M.QUEUED: frozenset({_M.SENDING, _M.EXPIRED, _M.FAILED}),
     _M.SENDING: frozenset({_M.SENT, _M.QUEUED, _M.FAILED, _M.UNCONFIRMED}),
-    _M.SENT: frozenset({_M.DELIVERED, _M.FAILED}),
+    # Back to the queue only where the channel says after all that it did not send it, and may.
+    _M.SENT: frozenset({_M.DELIVERED, _M.FAILED, _M.QUEUED}),
     _M.UNCONFIRMED: frozenset({_M.SENT, _M.DELIVERED, _M.FAILED, _M.QUEUED}),
     _M.DELIVERED: frozenset(),
     _M.FAILED: frozenset(),

@@ -39,7 +39,7 @@ def ring_for_late_rows(office: Wiring) -> None:
     """Look once for what is late, and ring for it."""
     with office.database.reading() as session:
         waiting = draining.next_waiting(session)
-        due = sending.next_due(session)
+        due = sending.next_due(session, office.channels)
     if waiting is not None:
         office.doorbell.ring(Job.VALIDATE_MESSAGE, waiting)
     if due is not None:

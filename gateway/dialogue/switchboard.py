@@ -9,7 +9,7 @@ from gateway.audit import Audit
 from gateway.dialogue import machine, screens
 from gateway.dialogue.answers import QUESTIONS
 from gateway.identity import Directory
-from gateway.messaging.sending import Channels
+from gateway.messaging.channels import Channels
 from gateway.officers.institutions import Institution
 from gateway.officers.pins import Pins
 from gateway.replies.catalogue import Catalogue, ReplyError

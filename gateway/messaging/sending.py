@@ -15,13 +15,20 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway import clock, logs
+from gateway.messaging import standing
+from gateway.messaging.channels import Channels
+from gateway.messaging.standing import Way
 from gateway.providers.base import (
+    AccountRefused,
+    NumberRefused,
     OutboundSms,
+    OutOfCredit,
     Provider,
     ReportedDelivery,
     SendDeferred,
     SendRefused,
     SendUnconfirmed,
+    Throttled,
 )
 from models.database import UNAVAILABLE, Database, insert_or_count, lock_name
 from models.outbox import DeliveryReport, OutboundMessage
@@ -31,6 +38,8 @@ from models.states import Lane, MessageStatus
 from parsers import cleaning, msisdn, segments
 
 _log = logs.logger()
+
+SendError = SendRefused | SendDeferred | SendUnconfirmed
 
 #: After a deferred send, when to try again; then it has failed. Days in the hills are long: people
 #: come back to a signal after hours.
@@ -47,27 +56,6 @@ _RECORD_AGAIN_AFTER = (0.2, 1.0, 3.0)
 _RANK = {lane: rank for rank, lane in enumerate(Lane)}
 #: Longer than any provider's id; a longer one would not fit into an index.
 _LONGEST_ID = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Channels:
-    """The adapters, and which of them carries what."""
-
-    by_name: Mapping[str, Provider]
-    default: str
-
-    @property
-    def claims_at_once(self) -> int:
-        """Say how many rows a claim looks at: no more than it may take, as each is locked."""
-        provider = self.by_name.get(self.default)
-        return provider.claims_at_once if provider else 1
-
-    def for_reply(self, came_by: str) -> str:
-        """Name the channel that a reply leaves by."""
-        provider = self.by_name.get(came_by)
-        if self.default == "loopback" or provider is None or not provider.can_send:
-            return self.default
-        return came_by
 
 
 def queue(  # noqa: PLR0913  # a row has many columns, and each is named
@@ -119,44 +107,54 @@ def is_due(moment: datetime) -> sa.ColumnElement[bool]:
 class _Claimed:
     id: int
     attempt: int
-    channel: str
+    way: Way
     token: str
     to: str
     text: str
 
+    @property
+    def channel(self) -> str:
+        return self.way.channel
+
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """What became of one attempt: exactly one of the four."""
+    """What became of one attempt: the provider's id, or the error that says why not."""
 
     id: int
     attempt: int
     channel: str
-    status: MessageStatus
     provider_message_id: str | None = None
-    error: str | None = None
+    error: SendError | None = None
+
+    @property
+    def is_accepted(self) -> bool:
+        return self.error is None
 
 
 def deliver_some(database: Database, channels: Channels) -> bool:
     """Claim the next messages by lane and age, send them, record it; say whether any was due."""
-    claimed, were_due = _claim(database, channels)
+    claimed, were_due, troubled = _claim(database, channels)
     done = [_send(channels.by_name.get(message.channel), message) for message in claimed]
     if done:
-        _record_surely(database, done)
+        _record_surely(database, channels, done, troubled)
     return were_due
 
 
 #: So many stuck messages are let go in one transaction.
 _MOST_STUCK = 10
+#: A message that no channel may carry now is looked at again then.
+_LOOK_AGAIN_AFTER = timedelta(minutes=1)
 
 
-def _claim(database: Database, channels: Channels) -> tuple[list[_Claimed], bool]:
+def _claim(database: Database, channels: Channels) -> tuple[list[_Claimed], bool, frozenset[str]]:
     moment = clock.now()
     with database.writing() as session:
+        ways = standing.openings(session, channels, moment)
         rows = session.execute(
             sa.select(OutboundMessage, Phone.number)
             .join(Phone, Phone.id == OutboundMessage.phone_id)
-            .where(is_due(moment))
+            .where(is_due(moment), ways.may_leave())
             .order_by(OutboundMessage.lane_rank, OutboundMessage.id)
             .limit(channels.claims_at_once)
             .with_for_update(skip_locked=True, of=OutboundMessage)
@@ -166,44 +164,47 @@ def _claim(database: Database, channels: Channels) -> tuple[list[_Claimed], bool
             if message.expires_at <= moment:
                 message.become(MessageStatus.EXPIRED)
                 continue
-            provider = channels.by_name.get(message.channel)
+            way = ways.way(message, number)
+            if way is None:
+                message.next_attempt_at = moment + _LOOK_AGAIN_AFTER
+                continue
+            provider = channels.by_name.get(way.channel)
             most = provider.claims_at_once if provider else 1
-            if claimed and (claimed[0].channel != message.channel or len(claimed) >= most):
+            if claimed and (claimed[0].channel != way.channel or len(claimed) >= most):
                 break
-            message.become(MessageStatus.SENDING)
-            message.attempts += 1
-            message.claimed_at = moment
+            _take(message, way, moment)
             claimed.append(
-                _Claimed(
-                    message.id,
-                    message.attempts,
-                    message.channel,
-                    message.token,
-                    number,
-                    message.text,
-                )
+                _Claimed(message.id, message.attempts, way, message.token, number, message.text)
             )
-        return claimed, bool(rows)
+        return claimed, bool(rows), ways.troubled
+
+
+def _take(message: OutboundMessage, way: Way, moment: datetime) -> None:
+    if message.channel != way.channel:
+        _log.info("channel_changed", message=message.id, was=message.channel, now=way.channel)
+        message.channel = way.channel
+    message.line = way.line
+    message.become(MessageStatus.SENDING)
+    message.attempts += 1
+    message.claimed_at = moment
 
 
 def _send(provider: Provider | None, message: _Claimed) -> _Sent:
-    def became(status: MessageStatus, **rest: str | None) -> _Sent:
-        return _Sent(message.id, message.attempt, message.channel, status, **rest)
-
     if provider is None:
-        return became(MessageStatus.QUEUED, error=f"no channel named {message.channel}")
+        nowhere = SendDeferred(f"no channel named {message.channel}")
+        return _Sent(message.id, message.attempt, message.channel, error=nowhere)
     try:
-        given = provider.send(OutboundSms(message.token, message.to, message.text))
-    except SendRefused as error:
-        return became(MessageStatus.FAILED, error=str(error))
-    except SendDeferred as error:
-        return became(MessageStatus.QUEUED, error=str(error))
-    except SendUnconfirmed as error:
-        return became(MessageStatus.UNCONFIRMED, error=str(error))
-    return became(MessageStatus.SENT, provider_message_id=given)
+        given = provider.send(
+            OutboundSms(message.token, message.to, message.text, message.way.line)
+        )
+    except (SendRefused, SendDeferred, SendUnconfirmed) as error:
+        return _Sent(message.id, message.attempt, message.channel, error=error)
+    return _Sent(message.id, message.attempt, message.channel, provider_message_id=given)
 
 
-def _record_surely(database: Database, done: list[_Sent]) -> None:
+def _record_surely(
+    database: Database, channels: Channels, done: list[_Sent], troubled: frozenset[str]
+) -> None:
     """Record what became of messages, though the database may be away for a moment.
 
     What is not recorded counts as unconfirmed, and its delivery report finds no message. To record
@@ -211,55 +212,104 @@ def _record_surely(database: Database, done: list[_Sent]) -> None:
     """
     for pause in _RECORD_AGAIN_AFTER:
         try:
-            return _record(database, done)
+            return _record(database, channels, done, troubled)
         except UNAVAILABLE as error:
             _log.warning("record_failed", messages=len(done), error=type(error).__name__)
             time.sleep(pause)
-    return _record(database, done)
+    return _record(database, channels, done, troubled)
 
 
-def _record(database: Database, done: list[_Sent]) -> None:
+def _record(
+    database: Database, channels: Channels, done: list[_Sent], troubled: frozenset[str]
+) -> None:
     with database.writing() as session:
         for sent in done:
             if sent.provider_message_id is not None:
                 lock_name(session, _delivery_lock(sent.channel, key_of(sent.provider_message_id)))
+            if isinstance(sent.error, SendDeferred):
+                standing.note_failure(session, sent.channel, sent.error)
+            elif sent.is_accepted and sent.channel in troubled:
+                standing.note_success(session, sent.channel)
             message = session.get_one(OutboundMessage, sent.id, with_for_update=True)
             is_given_up = (
                 message.status is not MessageStatus.SENDING or message.attempts != sent.attempt
             )
             # The sweeper gave this attempt up meanwhile: only a confirmed sending still tells.
-            if is_given_up and sent.status is not MessageStatus.SENT:
+            if is_given_up and not sent.is_accepted:
                 continue
-            _apply(session, message, sent)
+            _apply(session, channels, message, sent)
             _log.info(
                 "send_ended",
                 message=message.id,
-                channel=message.channel,
+                channel=sent.channel,
                 status=message.status.value,
                 attempts=message.attempts,
-                error=sent.error,
+                error=message.error,
             )
 
 
-def _apply(session: Session, message: OutboundMessage, sent: _Sent) -> None:
+def _apply(session: Session, channels: Channels, message: OutboundMessage, sent: _Sent) -> None:
     moment = clock.now()
-    message.error = sent.error and cleaning.storable(sent.error)
-    if sent.status is MessageStatus.QUEUED:
-        defer(message, moment)
-    elif sent.status is MessageStatus.UNCONFIRMED:
-        give_up_waiting(message, moment)
-    elif message.become(sent.status) and sent.status is MessageStatus.SENT:
-        message.sent_at = moment
-        if sent.provider_message_id is not None:
-            message.provider_message_id = storable_id(sent.provider_message_id)
-            message.provider_key = key_of(sent.provider_message_id)
-            for report in _reports_for(session, message.channel, message.provider_key):
-                _move(message, report.status, report.raw_status, report.reason)
+    message.error = cleaning.storable(str(sent.error)) if sent.error else None
+    match sent.error:
+        case None:
+            if message.become(MessageStatus.SENT):
+                _note_sent(session, message, sent.provider_message_id, moment)
+        case NumberRefused():
+            message.become(MessageStatus.FAILED)
+        case SendRefused():
+            _try_elsewhere(session, channels, message)
+        case SendUnconfirmed():
+            provider = channels.by_name.get(sent.channel)
+            if provider is not None and provider.sends_once and not _is_last_try(message):
+                # It is known there by its token: asked again, it is sent once all the same.
+                message.is_bound = True
+                defer(message, moment)
+            else:
+                give_up_waiting(message, moment)
+        case Throttled() | OutOfCredit() | AccountRefused():
+            # Not this message's fault: no try is counted, and the channel itself rests.
+            message.attempts -= 1
+            message.become(MessageStatus.QUEUED)
+            message.next_attempt_at = None
+        case _:
+            defer(message, moment)
+
+
+def _note_sent(
+    session: Session, message: OutboundMessage, given_id: str | None, moment: datetime
+) -> None:
+    message.sent_at = moment
+    if given_id is None:
+        return
+    message.provider_message_id = storable_id(given_id)
+    message.provider_key = key_of(given_id)
+    for report in _reports_for(session, message.channel, message.provider_key):
+        _move(message, report.status, report.raw_status, report.reason)
+
+
+def _try_elsewhere(session: Session, channels: Channels, message: OutboundMessage) -> None:
+    """Queue a message for another channel, as its own will not carry it; else it has failed."""
+    message.refused_by = [*message.refused_by, message.channel]
+    number = session.get_one(Phone, message.phone_id).number
+    other = None
+    if not channels.is_loopback and not message.is_bound:
+        other = channels.instead(message.channel, number, message.refused_by)
+    if other is None:
+        message.become(MessageStatus.FAILED)
+        return
+    message.become(MessageStatus.QUEUED)
+    message.channel = other
+    message.next_attempt_at = None
+
+
+def _is_last_try(message: OutboundMessage) -> bool:
+    return message.attempts > len(BACKOFF)
 
 
 def defer(message: OutboundMessage, moment: datetime) -> None:
     """Put back a message that surely did not leave, with a delay that grows; then let it fail."""
-    if message.attempts > len(BACKOFF):
+    if _is_last_try(message):
         message.become(MessageStatus.FAILED)
         return
     wait = BACKOFF[message.attempts - 1]
@@ -271,7 +321,7 @@ def defer(message: OutboundMessage, moment: datetime) -> None:
 def give_up_waiting(message: OutboundMessage, moment: datetime) -> None:
     """Mark a message that may have left; one that must be sent at least once is queued again."""
     message.become(MessageStatus.UNCONFIRMED)
-    if message.resend_if_unconfirmed and message.attempts <= len(BACKOFF):
+    if message.resend_if_unconfirmed and not _is_last_try(message):
         defer(message, moment)
 
 
@@ -371,11 +421,12 @@ def sweep_outbox(database: Database, stuck_after: timedelta) -> None:
             _log.warning("send_unconfirmed", message=message.id, channel=message.channel)
 
 
-def next_due(session: Session) -> int | None:
-    """Name the message that waits to be sent and should go first."""
+def next_due(session: Session, channels: Channels) -> int | None:
+    """Name the message that waits to be sent and should go first, if any channel is open."""
+    moment = clock.now()
     return session.scalars(
         sa.select(OutboundMessage.id)
-        .where(is_due(clock.now()))
+        .where(is_due(moment), standing.openings(session, channels, moment).may_leave())
         .order_by(OutboundMessage.lane_rank, OutboundMessage.id)
         .limit(1)
     ).first()

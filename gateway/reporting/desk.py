@@ -5,7 +5,7 @@ from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from gateway.dialogue.switchboard import Switchboard
-from gateway.messaging.sending import Channels
+from gateway.messaging.channels import Channels
 from gateway.reporting.voice import Voice
 from parsers.language import Language
 

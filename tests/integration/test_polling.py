@@ -10,7 +10,7 @@ from support.provider_contract import everything_told, private_forms
 
 from gateway import clock
 from gateway.messaging import receiving
-from gateway.messaging.sending import Channels
+from gateway.messaging.channels import Channels
 from gateway.providers.base import Polled
 from gateway.wiring import Wiring
 from models.inbox import InboundMessage, PollCursor, Quarantined

@@ -19,10 +19,12 @@ from support.raw_server import RawServer, body_of, http_answer
 from gateway.accounts import AfricasTalkingAccount
 from gateway.identity import Directory
 from gateway.messaging import sending
-from gateway.messaging.sending import BACKOFF, LIFE, Channels, deliver_some
+from gateway.messaging.channels import Channels
+from gateway.messaging.sending import BACKOFF, LIFE, deliver_some
 from gateway.providers.africastalking import AfricasTalking
 from gateway.providers.base import Provider, ReportedDelivery
 from gateway.providers.loopback import Loopback
+from models.channels import ChannelState
 from models.database import Database
 from models.outbox import DeliveryReport, OutboundMessage
 from models.states import Lane, MessageStatus
@@ -104,8 +106,10 @@ class Outbox:
             )
 
     def let_time_pass(self, message_id: int) -> None:
-        """Make a message that waits for its next attempt due."""
+        """Make a message that waits for its next attempt due, and end its channel's rest."""
         self.change(message_id, next_attempt_at=datetime.now(UTC) - timedelta(seconds=1))
+        with self.database.writing() as session:
+            session.execute(sa.update(ChannelState).values(paused_until=None))
 
     def report(
         self, given_id: str, status: MessageStatus | None, raw: str = "", reason: str = ""
@@ -222,7 +226,7 @@ def test_urgent_messages_go_first_and_older_ones_before_newer(
     ]
 
 
-@pytest.mark.parametrize("behaviour", ["http:429", "http:503", "http:401", "refuse:405"])
+@pytest.mark.parametrize("behaviour", ["http:503", "refuse:500", "refuse:501"])
 def test_a_deferred_message_waits_for_its_time_and_then_leaves(
     outbox: Outbox, channels: Channels, stand_in: AfricasTalkingServer, behaviour: str
 ):
@@ -350,15 +354,27 @@ def test_a_message_older_than_its_lane_allows_expires_unsent(
     assert [one.text for one in stand_in.requests] == [f"{lane} 0.99" for lane in Lane]
 
 
-def test_a_channel_that_is_not_there_any_more_defers(outbox: Outbox, channels: Channels):
+def test_a_message_of_a_channel_that_is_not_there_any_more_leaves_by_another(
+    outbox: Outbox, channels: Channels
+):
     message_id = outbox.queue(channel="telegraph")
-    other = outbox.queue()
 
     drain(outbox.database, channels)
 
     message = outbox.get(message_id)
+    assert (message.status, message.channel) == (SENT, "africastalking")
+
+
+def test_a_message_of_a_channel_that_is_not_there_waits_where_there_is_no_other(
+    outbox: Outbox, channels: Channels
+):
+    message_id = outbox.queue(channel="telegraph")
+    alone = {"loopback": channels.by_name["loopback"]}
+
+    drain(outbox.database, replace(channels, by_name=alone))
+
+    message = outbox.get(message_id)
     assert (message.status, message.error) == (QUEUED, "no channel named telegraph")
-    assert outbox.get(other).status is SENT
 
 
 def test_loopback_takes_many_in_one_turn(outbox: Outbox, channels: Channels):
@@ -729,14 +745,14 @@ def test_a_person_decides_only_what_is_unconfirmed(outbox: Outbox):
         assert outbox.get(message_id).status is status
 
 
-def test_what_is_next_is_the_most_urgent_that_is_due(outbox: Outbox):
+def test_what_is_next_is_the_most_urgent_that_is_due(outbox: Outbox, channels: Channels):
     later = outbox.queue(lane=Lane.URGENT)
     outbox.change(later, next_attempt_at=datetime.now(UTC) + timedelta(minutes=5))
     outbox.queue(lane=Lane.BULK)
     reply = outbox.queue()
 
     with outbox.database.reading() as session:
-        assert sending.next_due(session) == reply
+        assert sending.next_due(session, channels) == reply
 
 
 # What is told of it -------------------------------------------------------------------------------

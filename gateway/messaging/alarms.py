@@ -1,0 +1,59 @@
+"""Alarms: each is raised once, stays open while it is so, and is told to the admins once."""
+
+from datetime import timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from gateway import clock, logs
+from models.channels import Alarm
+from models.database import insert_unless_there
+from models.states import AlarmKind
+
+_log = logs.logger()
+
+#: What comes back sooner than this after it was cleared is not told again: it flutters.
+_QUIET_FOR = timedelta(hours=6)
+
+
+def raise_alarm(session: Session, kind: AlarmKind, subject: str, says: str) -> None:
+    """Open an alarm, unless it is open already."""
+    moment = clock.now()
+    told_lately = session.scalars(
+        sa.select(Alarm.told_at)
+        .where(Alarm.kind == kind, Alarm.subject == subject, Alarm.told_at > moment - _QUIET_FOR)
+        .limit(1)
+    ).first()
+    values = {
+        "kind": kind,
+        "subject": subject,
+        "says": says,
+        "raised_at": moment,
+        "told_at": told_lately,
+    }
+    if insert_unless_there(session, Alarm, values, Alarm.id) is not None:
+        _log.warning("alarm_raised", kind=kind.value, subject=subject, says=says)
+
+
+def clear(session: Session, subject: str, *kinds: AlarmKind) -> None:
+    """Close alarms that are no longer so."""
+    closed = session.scalars(
+        sa.update(Alarm)
+        .where(Alarm.subject == subject, Alarm.kind.in_(kinds), Alarm.cleared_at.is_(None))
+        .values(cleared_at=clock.now())
+        .returning(Alarm.kind)
+    ).all()
+    for kind in closed:
+        _log.info("alarm_cleared", kind=kind.value, subject=subject)
+
+
+def open_alarms(session: Session) -> list[Alarm]:
+    """List what is wrong now, the oldest first."""
+    return list(
+        session.scalars(sa.select(Alarm).where(Alarm.cleared_at.is_(None)).order_by(Alarm.id))
+    )
+
+
+def untold(session: Session) -> list[Alarm]:
+    """List open alarms that no admin has been told of."""
+    return [one for one in open_alarms(session) if one.told_at is None]
