@@ -6,7 +6,7 @@ channel: who may call its webhooks, how fast it may send, which numbers it reach
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -122,6 +122,8 @@ class ChannelRules:
     """So many messages an hour, for each line."""
     prefixes: tuple[str, ...] = ()
     """It is taken first for numbers that begin so (`+62811`)."""
+    low_balance: int = 0
+    """Below this balance, in the provider's own currency, an alarm is raised."""
     cost: int = 0
     """What one segment costs, in rupiah; among channels that can carry a message, the cheaper."""
 
@@ -288,13 +290,21 @@ def _gammu(reader: Reader, channel: str) -> GammuAccount | None:
     return None
 
 
+#: Gammu calls nobody: its tables are read.
+_CALLING = tuple(name for name in (*CHANNELS, "ussdjson") if name not in {"loopback", "gammu"})
+_SENDING = tuple(name for name in CHANNELS if name != "loopback")
+
+
 def read_rules(reader: Reader, secrets: tuple[str, ...]) -> Mapping[str, ChannelRules]:
-    """Read the rules of every channel that has webhooks or sends; `secrets` open those without."""
-    names = (*(one for one in CHANNELS if one != "loopback"), "ussdjson")
-    return {name: _rules_of(reader, name.upper(), secrets) for name in names}
+    """Read the rules of every channel that calls us or sends; `secrets` open those without."""
+    rules = {name: _of_callers(reader, name.upper(), secrets) for name in _CALLING}
+    for name in _SENDING:
+        known = rules.get(name, ChannelRules(webhook_secrets=(), allowed_from=()))
+        rules[name] = _of_senders(reader, name.upper(), known)
+    return rules
 
 
-def _rules_of(reader: Reader, name: str, secrets: tuple[str, ...]) -> ChannelRules:
+def _of_callers(reader: Reader, name: str, secrets: tuple[str, ...]) -> ChannelRules:
     return ChannelRules(
         webhook_secrets=path_secrets(reader, f"{name}_WEBHOOK_SECRET") or secrets,
         allowed_from=reader.read(
@@ -303,6 +313,12 @@ def _rules_of(reader: Reader, name: str, secrets: tuple[str, ...]) -> ChannelRul
             some_networks,
             "addresses or networks such as 10.0.0.5,192.168.1.0/24",
         ),
+    )
+
+
+def _of_senders(reader: Reader, name: str, rules: ChannelRules) -> ChannelRules:
+    return replace(
+        rules,
         own_numbers=reader.read(
             f"{name}_NUMBERS", (), _own_numbers, "numbers such as 081234567890, parted by commas"
         ),
@@ -312,6 +328,7 @@ def _rules_of(reader: Reader, name: str, secrets: tuple[str, ...]) -> ChannelRul
         prefixes=reader.read(
             f"{name}_PREFIXES", (), _prefixes, "beginnings such as +62811,+62812, parted by commas"
         ),
+        low_balance=reader.whole(f"{name}_LOW_BALANCE", 0, 0, 1_000_000_000),
         cost=reader.whole(f"{name}_COST", 0, 0, _UNLIMITED),
     )
 

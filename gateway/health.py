@@ -3,7 +3,7 @@
 import hmac
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -16,6 +16,8 @@ from sqlalchemy.orm import Session
 
 from gateway import clock, current
 from gateway.listing import INBOUND_STATUSES
+from gateway.messaging import alarms
+from gateway.watch.overview import ChannelView, overview
 from gateway.wiring import Wiring
 from models import schema
 from models.database import UNAVAILABLE
@@ -142,7 +144,45 @@ class _Figures(Collector):
                     )
                 ),
             )
+            yield from _of_channels(overview(session, self._office.channels))
+            open_ = GaugeMetricFamily(
+                "timpora_alarms", "Open alarms by kind and channel", labels=["kind", "subject"]
+            )
+            for alarm in alarms.open_alarms(session):
+                open_.add_metric([alarm.kind.value, alarm.subject], 1)
+            yield open_
         yield _gauge("timpora_redis_up", "Redis answers", int(self._office.doorbell.is_up()))
+
+
+#: What is told of each channel: the figure's name, what it means, and where it stands.
+_OF_A_CHANNEL: tuple[tuple[str, str, Callable[[ChannelView], float | None]], ...] = (
+    ("up", "It answers (1) or not (0)", lambda view: view.is_up),
+    ("resting", "Nothing is sent by it for now", lambda view: view.resting_until is not None),
+    ("signal_percent", "Signal", lambda view: view.signal),
+    ("battery_percent", "Battery", lambda view: view.battery),
+    ("provider_backlog", "Messages that it took and has not sent", lambda view: view.backlog),
+    ("waiting", "Messages that wait to leave by it", lambda view: view.waiting),
+    ("sent_last_hour", "Segments sent in the last hour", lambda view: view.sent_last_hour),
+    ("heard_seconds", "Since it last called us", lambda view: _since(view.heard_at)),
+    ("inbound_seconds", "Since its last message came in", lambda v: _since(v.last_inbound_at)),
+    ("outbound_seconds", "Since its last message left", lambda v: _since(v.last_outbound_at)),
+    ("canary_seconds", "How long its last canary took", lambda view: view.canary_seconds),
+)
+
+
+def _of_channels(views: Sequence[ChannelView]) -> Iterator[GaugeMetricFamily]:
+    """Give each figure for the channels that know it."""
+    for name, what, value_of in _OF_A_CHANNEL:
+        family = GaugeMetricFamily(f"timpora_channel_{name}", what, labels=["channel"])
+        for view in views:
+            value = value_of(view)
+            if value is not None:
+                family.add_metric([view.channel], float(value))
+        yield family
+
+
+def _since(moment: datetime | None) -> float | None:
+    return None if moment is None else _age(moment)
 
 
 def _gauge(name: str, what: str, value: float) -> GaugeMetricFamily:

@@ -61,7 +61,6 @@ class Settings:
     redis_url: str = field(repr=False)
     redis_is_embedded: bool
     secret_key: str = field(repr=False)
-    webhook_secrets: tuple[str, ...] = field(repr=False)
     timezone: ZoneInfo
     channel: str
     agency_dir: Path | None
@@ -75,6 +74,13 @@ class Settings:
     proxies: int
     """How many reverse proxies of ours stand before the web server."""
     piece_wait: timedelta
+    """How long a text without a code waits for the rest of its report."""
+    part_wait: timedelta
+    """How long a part of a long message waits for the others."""
+    canary_every: timedelta
+    """How often each channel sends an SMS to one of our own numbers; nought means never."""
+    deaf_after: timedelta
+    """A channel from which nothing was heard for so long raises an alarm; nought means never."""
     sweep_every: timedelta
     sending_stuck_after: timedelta
     capped_replies_an_hour: int
@@ -92,6 +98,10 @@ class Settings:
     def is_development(self) -> bool:
         """Say whether this is somebody's own machine and not the real thing."""
         return self.env == "development"
+
+    def secret_of(self, channel: str) -> str:
+        """Give the newest secret that opens a channel's webhooks."""
+        return self.rules[channel].webhook_secrets[0]
 
     @property
     def redis_socket(self) -> Path:
@@ -127,6 +137,9 @@ def read_settings(
     channel = reader.one_of("CHANNEL", "loopback", CHANNELS)
     agency_dir = reader.read("AGENCY_DIR", None, some_folder, "a folder that exists")
     piece_wait = reader.seconds("PIECE_WAIT", 20)
+    part_wait = reader.seconds("PART_WAIT", 120)
+    canary_every = reader.seconds("CANARY_EVERY", 0)
+    deaf_after = reader.seconds("DEAF_AFTER", 21600)
     sweep_every = reader.seconds("SWEEP_EVERY", 2)
     stuck_after = reader.seconds("SENDING_STUCK_AFTER", 60)
     pin_rules = PinRules(
@@ -178,7 +191,6 @@ def read_settings(
         redis_url=given_redis or f"unix://{quote(str(_redis_socket(data_dir)))}",
         redis_is_embedded=not given_redis,
         secret_key=secret_key or _made_once(data_dir / "secret_key", make=make_secrets),
-        webhook_secrets=webhook_secrets,
         timezone=zone,
         channel=channel,
         agency_dir=agency_dir,
@@ -188,6 +200,9 @@ def read_settings(
         public_url=public_url,
         proxies=proxies,
         piece_wait=piece_wait,
+        part_wait=part_wait,
+        canary_every=canary_every,
+        deaf_after=deaf_after,
         sweep_every=max(sweep_every, timedelta(seconds=0.1)),
         sending_stuck_after=stuck_after,
         capped_replies_an_hour=capped,

@@ -9,7 +9,7 @@ from gateway import current, logs
 from gateway.dialogue import talking
 from gateway.dialogue.talk import Told
 from gateway.environment import Network
-from gateway.messaging import receiving
+from gateway.messaging import receiving, standing
 from gateway.messaging.queues import Job
 from gateway.providers.base import (
     Answer,
@@ -69,11 +69,18 @@ def _keep(office: Wiring, provider: Provider, intake: Intake) -> Answer:
     answer = intake.answer
     if isinstance(provider, UssdProvider) and intake.awaits_screen:
         answer = provider.show(talking.trouble(office.switchboard), None)
-    if not (intake.messages or intake.deliveries or intake.unreadable or intake.dialogue_ends):
+    brings_messages = bool(intake.messages)
+    is_sign_of_life = office.heard.is_due(provider.name, with_message=brings_messages)
+    if not (intake.brings_anything or is_sign_of_life):
         return answer
     try:
         with office.database.writing() as session:
-            accepted = receiving.accept(session, office.directory, provider.name, intake)
+            own_numbers = office.channels.rules_of(provider.name).own_numbers
+            accepted = receiving.accept(
+                session, office.directory, provider.name, intake, own_numbers
+            )
+            if is_sign_of_life:
+                standing.note_heard(session, provider.name, with_message=brings_messages)
             for notice in intake.dialogue_ends:
                 talking.end(session, office.switchboard, provider.name, notice)
     except UNAVAILABLE as error:

@@ -10,11 +10,12 @@ from gateway.identity import Directory, WrongKey
 from gateway.keys import derived_key
 from gateway.messaging.channels import Channels
 from gateway.messaging.queues import Doorbell
+from gateway.messaging.standing import Heard
 from gateway.officers import institutions
 from gateway.officers.pins import Pins
 from gateway.providers.registry import providers
 from gateway.replies import catalogue
-from gateway.replies.catalogue import Named, ReplyError
+from gateway.replies.catalogue import Catalogue, Named, ReplyError
 from gateway.reporting.desk import Desk
 from gateway.reporting.voice import Voice
 from gateway.roster import demo
@@ -38,6 +39,9 @@ class Wiring:
     audit: Audit
     channels: Channels
     doorbell: Doorbell
+    heard: Heard
+    texts: Catalogue
+    """In the language of the people who get them."""
     desk: Desk
     switchboard: Switchboard
 
@@ -68,12 +72,15 @@ def wire(settings: Settings) -> Wiring:
         switchboard=switchboard,
         channels=channels,
         doorbell=Doorbell(settings.redis_url),
+        heard=Heard(),
+        texts=texts["id"],
         desk=Desk(
             language=words,
             voice=Voice(words, texts["id"]),
             channels=channels,
             timezone=settings.timezone,
             piece_wait=settings.piece_wait,
+            part_wait=settings.part_wait,
             capped_replies_an_hour=settings.capped_replies_an_hour,
             number_key=derived_key(settings.secret_key, "confirmation numbers"),
             switchboard=switchboard,

@@ -8,26 +8,27 @@ import os
 import signal
 import sys
 import threading
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
-from functools import partial
 from types import FrameType
-from typing import TYPE_CHECKING
 
-from gateway import clock, logs
+from gateway import logs
 from gateway.dialogue import talking
-from gateway.messaging import receiving, sending
+from gateway.messaging import canaries, sending
 from gateway.messaging.queues import Job
-from gateway.providers.base import NotReached, PolledProvider
+from gateway.providers.base import PolledProvider, Provider, WatchedProvider
 from gateway.reporting import draining
 from gateway.settings import read_settings
+from gateway.watch import attending, telling
+from gateway.watch.attending import Timetable
 from gateway.wiring import START_ERRORS, Wiring, wire
 from models.database import UNAVAILABLE
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
 _log = logs.logger()
+
+#: How often canaries, deaf channels and alarms are looked at.
+_WATCH_EVERY = timedelta(seconds=20)
 
 
 def let_go_of_stuck_sends(office: Wiring) -> None:
@@ -51,73 +52,64 @@ def forget_old_dialogues(office: Wiring) -> None:
     talking.forget_old(office.database)
 
 
-class Timetable:
-    """When each thing was last done by this sweeper: a new one begins with all of them at once.
-
-    So a gateway that was away asks every channel what it has missed as soon as it is back.
-    """
-
-    def __init__(self) -> None:
-        """Begin with nothing done."""
-        self._done: dict[str, float] = {}
-
-    def is_due(self, what: str, every: timedelta) -> bool:
-        """Say whether it is time for something again; if so, it counts as done now."""
-        now = time.monotonic()
-        last = self._done.get(what)
-        if last is not None and now - last < every.total_seconds():
-            return False
-        self._done[what] = now
-        return True
-
-
-def ask_polled_channels(office: Wiring, timetable: Timetable) -> None:
-    """Ask each channel for what is new, or for what its webhook missed, and keep it.
-
-    One that does not answer keeps none of the others waiting for its next turn.
-    """
-    for name, provider in office.channels.by_name.items():
-        if not isinstance(provider, PolledProvider):
-            continue
-        if not timetable.is_due(f"poll {name}", provider.poll_every):
-            continue
-        try:
-            _ask(office, name, provider)
-        except NotReached as error:
-            _log.warning("poll_failed", channel=name, error=str(error))
-
-
-def _ask(office: Wiring, name: str, provider: PolledProvider) -> None:
-    with office.database.reading() as session:
-        since = receiving.poll_mark(session, name)
-    polled = provider.poll(since)
-    if not polled.brings_anything(since):
-        return
+def keep_watch(office: Wiring) -> None:
+    """Send canaries that are due, look for channels that are deaf, and tell what is wrong."""
+    settings = office.settings
     with office.database.writing() as session:
-        accepted = receiving.accept_polled(session, office.directory, name, polled, clock.now())
-    for message_id in accepted:
-        office.doorbell.ring(Job.VALIDATE_MESSAGE, message_id)
-    provider.kept(polled)
+        if settings.canary_every:
+            canaries.send_due(session, office.directory, office.channels, settings.canary_every)
+        attending.look_for_deaf(session, office.channels, settings.deaf_after)
+        telling.tell(session, office.channels, office.texts, settings.timezone)
+
+
+def attend_to_channel(office: Wiring, provider: Provider, stop: threading.Event) -> None:
+    """Poll one channel and ask how it is, until asked to stop."""
+    timetable = Timetable()
+    pause = office.settings.sweep_every.total_seconds()
+    while not stop.wait(pause):
+        with _survived(f"attend to {provider.name}"):
+            accepted = attending.attend(
+                office.database, office.directory, office.channels, provider, timetable
+            )
+            for message_id in accepted:
+                office.doorbell.ring(Job.VALIDATE_MESSAGE, message_id)
+
+
+@contextmanager
+def _survived(step: str) -> Iterator[None]:
+    """Log what goes wrong in a step: the next one must come all the same."""
+    try:
+        yield
+    except UNAVAILABLE as error:
+        _log.error("database_unavailable", step=step, error=type(error).__name__)
+    except Exception as error:  # noqa: BLE001
+        _log.error("sweep_failed", step=step, error=logs.name_of(error))
 
 
 def run(office: Wiring, stop: threading.Event) -> None:
-    """Sweep until asked to stop; a sweep that fails is logged, and the next one comes."""
+    """Sweep until asked to stop; a sweep that fails is logged, and the next one comes.
+
+    Each channel has a thread of its own: what waits for a provider keeps no row waiting.
+    """
     pause = office.settings.sweep_every.total_seconds()
     timetable = Timetable()
-    steps: Mapping[str, Callable[[Wiring], None]] = {
-        "ring_for_late_rows": ring_for_late_rows,
-        "let_go_of_stuck_sends": let_go_of_stuck_sends,
-        "ask_polled_channels": partial(ask_polled_channels, timetable=timetable),
-        "forget_old_dialogues": forget_old_dialogues,
-    }
+    attendants = [
+        threading.Thread(target=attend_to_channel, args=(office, provider, stop), daemon=True)
+        for provider in office.channels.by_name.values()
+        if isinstance(provider, PolledProvider | WatchedProvider)
+    ]
+    for attendant in attendants:
+        attendant.start()
     while not stop.wait(pause):
-        for name, step in steps.items():
-            try:
-                step(office)
-            except UNAVAILABLE as error:
-                _log.error("database_unavailable", step=name, error=type(error).__name__)
-            except Exception as error:  # noqa: BLE001  # the next sweep must come all the same
-                _log.error("sweep_failed", step=name, error=logs.name_of(error))
+        with _survived("ring for late rows"):
+            ring_for_late_rows(office)
+        with _survived("let go of stuck sends"):
+            let_go_of_stuck_sends(office)
+        with _survived("forget old dialogues"):
+            forget_old_dialogues(office)
+        if timetable.is_due("watch", _WATCH_EVERY):
+            with _survived("keep watch"):
+                keep_watch(office)
 
 
 def main() -> None:

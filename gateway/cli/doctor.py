@@ -19,6 +19,7 @@ from gateway.messaging.queues import connect
 from gateway.officers import register
 from gateway.redis_server import NoRedis
 from gateway.roster import demo
+from gateway.watch.overview import ChannelView, overview
 from models import schema
 from models.database import UNAVAILABLE
 from models.inbox import InboundMessage
@@ -205,10 +206,25 @@ def _channels() -> Iterator[Finding]:
         else:
             yield Finding("channel", "green", f"{name} only receives: no account is set")
     with office().database.reading() as session:
+        for view in overview(session, channels):
+            yield from _trouble(view)
         try:
             demo.refuse_outside_world(session, settings())
         except demo.DemoPeopleError as error:
             yield Finding("people", "red", str(error), "timpora roster remove-demo")
+
+
+def _trouble(view: ChannelView) -> Iterator[Finding]:
+    """Tell what is wrong with a channel that is in use; one that rests still takes messages in."""
+    for kind, says in view.alarms:
+        is_urgent = view.is_default and kind in {"credit", "account", "down", "unreachable"}
+        mend = f"mend it, then: timpora channels resume {view.channel}"
+        yield Finding(
+            "channel",
+            "red" if is_urgent else "yellow",
+            f"{view.channel}: {kind}: {says}",
+            mend if view.resting_until else f"see timpora channels; {view.channel} needs a look",
+        )
 
 
 def _disk() -> Iterator[Finding]:

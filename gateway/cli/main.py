@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from gateway.cli import card, database, doctor, lists, officer, parse, roster, run
+from gateway.cli import card, channels, database, doctor, lists, officer, parse, roster, run
 from gateway.cli.office import KNOWN, explain
 
 
@@ -24,6 +24,7 @@ for command in (
     lists.messages,
     lists.inbox,
     lists.requeue,
+    channels.channels,
     database.db,
     doctor.doctor,
 ):

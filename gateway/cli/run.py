@@ -128,7 +128,7 @@ def _is_ready(url: str) -> bool:
 
 def _welcome(url: str) -> str:
     data_dir_given = "TIMPORA_DATA_DIR" in os.environ
-    secret = shared.settings().webhook_secrets[0]
+    secret = shared.settings().secret_of("africastalking")
     with office().database.reading() as session:
         phone = demo.demo_phone(session, demo.EXAMPLE_VILLAGE)
     office().database.dispose()

@@ -1,5 +1,6 @@
 """Taking in what a provider brings: each message once, delivery reports, and the unreadable."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from urllib.parse import unquote_plus
 
@@ -8,30 +9,71 @@ from sqlalchemy.orm import Session
 
 from gateway import clock, logs
 from gateway.identity import Directory
-from gateway.messaging import sending
-from gateway.providers.base import InboundSms, Intake, Polled, Unreadable
+from gateway.messaging import alarms, sending
+from gateway.providers.base import InboundSms, Intake, OptOut, Polled, Unreadable
 from models.database import insert_or_count, insert_unless_there
 from models.inbox import InboundMessage, PollCursor, Quarantined
+from models.states import AlarmKind
 from parsers import cleaning, masking, msisdn, segments
 
 _log = logs.logger()
 
 #: Longer than any message that is really sent; what lies beyond is cut, with a flag.
 _LONGEST_TEXT = 4000
+#: A message that comes again so often is no redelivery any more, but a fault.
+_OFTEN = 20
 _ANY_CLOCK = timedelta(days=3660)
 
 
-def accept(session: Session, directory: Directory, channel: str, intake: Intake) -> list[int]:
+def accept(
+    session: Session,
+    directory: Directory,
+    channel: str,
+    intake: Intake,
+    own_numbers: Collection[str] = (),
+) -> list[int]:
     """Keep all that a request or a poll brought; give the new messages, to ring for when committed.
 
-    A redelivery changes nothing but a counter.
+    A redelivery changes nothing but a counter. Where the channel's own numbers are known, a message
+    for another one is set apart: it was not meant for us.
     """
-    rows = [_accept_message(session, directory, channel, one) for one in intake.messages]
+    rows = []
+    for message in intake.messages:
+        if _is_for_us(message, own_numbers):
+            rows.append(_accept_message(session, directory, channel, message))
+        else:
+            _set_apart_stray(session, directory, channel, message)
+    for opt_out in intake.opt_outs:
+        _note_opt_out(session, directory, channel, opt_out)
     for delivery in intake.deliveries:
         sending.record_delivery(session, channel, delivery)
     for item in intake.unreadable:
         set_apart(session, directory, channel, item)
     return [row_id for row_id in rows if row_id is not None]
+
+
+def _is_for_us(message: InboundSms, own_numbers: Collection[str]) -> bool:
+    if not own_numbers or not message.recipient:
+        return True
+    return msisdn.read_sender(message.recipient).number in own_numbers
+
+
+def _set_apart_stray(
+    session: Session, directory: Directory, channel: str, message: InboundSms
+) -> None:
+    body = f"{message.sender} > {message.recipient}: {message.text}"
+    item = Unreadable("for a number that is not ours", body.encode("utf-8", "replace"))
+    set_apart(session, directory, channel, item)
+    alarms.raise_alarm(
+        session, AlarmKind.DESTINATION, channel, "it brings messages for a number not ours"
+    )
+
+
+def _note_opt_out(session: Session, directory: Directory, channel: str, opt_out: OptOut) -> None:
+    phone = directory.phone(session, msisdn.read_sender(opt_out.sender))
+    if phone.reminders_stopped_at is None:
+        phone.reminders_stopped_at = clock.now()
+    _log.info("opted_out", channel=channel, phone=phone.alias)
 
 
 def _accept_message(
@@ -76,6 +118,7 @@ def _accept_message(
             "network_time": network_time,
             "received_at": received_at,
             "segments": segments.measure(text).segments,
+            **_part_of(message),
         },
         InboundMessage.id,
     )
@@ -84,11 +127,28 @@ def _accept_message(
             InboundMessage.id_key == id_key if id_key else sa.false(),
             InboundMessage.fingerprint == fingerprint if fingerprint else sa.false(),
         )
-        session.execute(
-            sa.update(InboundMessage).where(same).values(redelivered=InboundMessage.redelivered + 1)
-        )
+        times = session.scalars(
+            sa.update(InboundMessage)
+            .where(same)
+            .values(redelivered=InboundMessage.redelivered + 1)
+            .returning(InboundMessage.redelivered)
+        ).all()
         _log.info("message_redelivered", channel=channel, phone=phone.alias)
+        if max(times, default=0) > _OFTEN:
+            says = f"{channel} brings the same message again and again"
+            alarms.raise_alarm(session, AlarmKind.FLOOD, phone.alias, says)
     return row_id
+
+
+def _part_of(message: InboundSms) -> dict[str, int]:
+    part = message.part
+    if part is None or part.total < 2 or not 1 <= part.number <= part.total:  # noqa: PLR2004
+        return {}
+    return {
+        "part_reference": part.reference,
+        "part_number": part.number,
+        "part_total": part.total,
+    }
 
 
 def _possible(moment: datetime | None, received_at: datetime) -> datetime | None:
@@ -112,11 +172,14 @@ def _keys(
     """
     moment = network_time.isoformat() if network_time else ""
     given = message.provider_message_id
+    # Two parts of one long message may have the same text, as they have the same time.
+    part = [str(value) for value in _part_of(message).values()]
     id_key = None
     if given is not None and not (message.id_is_a_hash and not moment):
         told_apart_by = [moment] if message.id_is_a_hash else []
-        id_key = directory.digest(channel, given, lookup, message.text, *told_apart_by)
-    return id_key, directory.digest(lookup, message.text, moment) if moment else None
+        id_key = directory.digest(channel, given, lookup, message.text, *told_apart_by, *part)
+    fingerprint = directory.digest(lookup, message.text, moment, *part) if moment else None
+    return id_key, fingerprint
 
 
 def set_apart(session: Session, directory: Directory, channel: str, item: Unreadable) -> None:
@@ -148,10 +211,15 @@ def poll_mark(session: Session, channel: str) -> str | None:
     return cursor.since if cursor else None
 
 
-def accept_polled(
-    session: Session, directory: Directory, channel: str, polled: Polled, at: datetime
+def accept_polled(  # as `accept`, and the moment
+    session: Session,
+    directory: Directory,
+    channel: str,
+    polled: Polled,
+    at: datetime,
+    own_numbers: Collection[str] = (),
 ) -> list[int]:
     """Keep what a poll brought and how far it went, together: a crash polls the same again."""
-    accepted = accept(session, directory, channel, polled.intake)
+    accepted = accept(session, directory, channel, polled.intake, own_numbers)
     session.merge(PollCursor(channel=channel, since=polled.since, polled_at=at))
     return accepted

@@ -170,7 +170,8 @@ def note_failure(session: Session, channel: str, error: SendDeferred) -> None:
             ["channel"],
             "failures",
         )
-        if _of(session, channel).failures >= _FAILURES_TO_REST:
+        state = session.get_one(ChannelState, channel, populate_existing=True)
+        if state.failures >= _FAILURES_TO_REST:
             _rest(session, channel, _REST_UNREACHABLE, "unreachable")
             alarms.raise_alarm(session, AlarmKind.UNREACHABLE, channel, str(error))
 
@@ -212,7 +213,7 @@ class Heard:
 
 def note_heard(session: Session, channel: str, *, with_message: bool) -> None:
     """Write down that a channel called us, or answered."""
-    _of(session, channel)
+    make_row(session, channel)
     moment = clock.now()
     values = {"heard_at": moment, **({"inbound_at": moment} if with_message else {})}
     session.execute(sa.update(ChannelState).where(ChannelState.channel == channel).values(**values))
@@ -220,7 +221,7 @@ def note_heard(session: Session, channel: str, *, with_message: bool) -> None:
 
 
 def _rest(session: Session, channel: str, rest: timedelta, reason: str) -> None:
-    _of(session, channel)
+    make_row(session, channel)
     session.execute(
         sa.update(ChannelState)
         .where(ChannelState.channel == channel)
@@ -228,9 +229,8 @@ def _rest(session: Session, channel: str, rest: timedelta, reason: str) -> None:
     )
 
 
-def _of(session: Session, channel: str) -> ChannelState:
-    """Give a channel's row, made if it is not there."""
+def make_row(session: Session, channel: str) -> None:
+    """Make a channel's row, if it is not there."""
     insert_unless_there(
         session, ChannelState, {"channel": channel, "failures": 0}, ChannelState.channel
     )
-    return session.get_one(ChannelState, channel, populate_existing=True)

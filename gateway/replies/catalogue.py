@@ -45,6 +45,8 @@ LONGEST: Mapping[str, int] = {
     "sisa": 2,
     "jam": 5,
     "sandi": 6,
+    "kanal": 14,
+    "masalah": 44,
 }
 #: `shorten` shows by three dots that something is left out.
 _DOTS = 3

@@ -19,6 +19,7 @@ class Desk:
     channels: Channels
     timezone: ZoneInfo
     piece_wait: timedelta
+    part_wait: timedelta
     capped_replies_an_hour: int
     number_key: bytes
     """Puts confirmation numbers into an order that nobody else knows."""

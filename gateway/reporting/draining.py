@@ -75,6 +75,8 @@ def _drain(session: Session, desk: Desk) -> Drained:
     for message in _take(session):
         if not turn.take():
             break
+        if message.handled_at is not None:
+            continue  # a part of a long message that was joined in this very turn
         message_id = message.id  # asked for now: after an error the row can tell nothing
         try:
             done[message_id] = handling.handle(session, desk, message)

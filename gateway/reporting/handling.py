@@ -13,15 +13,24 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway import clock
-from gateway.messaging import sending
-from gateway.reporting import afterwards, commands, keeping, limits, linking, officers_texts
+from gateway.messaging import alarms, canaries, sending
+from gateway.reporting import (
+    afterwards,
+    commands,
+    keeping,
+    limits,
+    linking,
+    officers_texts,
+    parts,
+)
 from gateway.reporting.desk import Desk
+from gateway.reporting.parts import Gathered
 from gateway.reporting.senders import Sender, who_sent
 from gateway.reporting.voice import URGENT, Reply
 from models.inbox import InboundMessage
 from models.people import Phone, PhoneKind
 from models.report import Report
-from models.states import Lane, ReportState
+from models.states import AlarmKind, Lane, ReportState
 from parsers.answering import read_answer, read_correction
 from parsers.reading import Item, Outcome, Reading, key_of, read
 
@@ -74,10 +83,9 @@ def handle(session: Session, desk: Desk, message: InboundMessage) -> Handled:
     A text without a code may only be put off, to wait for the rest of its report.
     """
     phone = session.get_one(Phone, message.phone_id)
-    if phone.kind is not PhoneKind.MOBILE:
-        # Short codes, operators and the like are never answered: two machines would not stop.
-        close(message, "operator")
-        return Handled("operator")
+    unread = _without_reading(session, desk, message, phone)
+    if unread is not None:
+        return unread
     sender = who_sent(session, phone, desk.timezone)
     spoken_at = clock.spoken_at(message.network_time, message.received_at, sender.zone)
     reading = read(
@@ -103,12 +111,39 @@ def handle(session: Session, desk: Desk, message: InboundMessage) -> Handled:
     for one in (told, *told.also):
         reply = _allowed(session, desk, sender, one)
         if reply is None:
+            _look_for_flood(session, message, phone)
             continue
         if is_late:
             reply = desk.voice.dated(reply, spoken_at.date())
         send_back(session, desk, message, reply, one)
         replies.append(reply.key)
     return Handled(told.outcome, tuple(replies))
+
+
+def _look_for_flood(session: Session, message: InboundMessage, phone: Phone) -> None:
+    """Have a person look at a phone that sends more than any person types; it hears no more."""
+    if limits.is_flood(session, message):
+        says = f"more than {limits.FLOOD} messages in a minute"
+        alarms.raise_alarm(session, AlarmKind.FLOOD, phone.alias, says)
+
+
+def _without_reading(
+    session: Session, desk: Desk, message: InboundMessage, phone: Phone
+) -> Handled | None:
+    """Tell what is not read at all, or not yet, and is answered by nothing."""
+    if canaries.take(session, message):
+        close(message, "canary")
+    elif phone.number in desk.channels.own_numbers:
+        # One of our numbers to another, or to itself: they would answer each other for ever.
+        close(message, "own")
+    elif (gathered := parts.gather(session, desk, message)) is Gathered.WAITS:
+        return Handled("waits")
+    elif gathered is Gathered.LATE:
+        close(message, "joined")
+    elif phone.kind is not PhoneKind.MOBILE:
+        # Short codes, operators and the like are never answered: two machines would not stop.
+        close(message, "operator")
+    return Handled(message.outcome) if message.outcome else None
 
 
 def key_hash(reading: Reading) -> str:

@@ -12,6 +12,8 @@ from models.inbox import InboundMessage
 from models.outbox import OutboundMessage
 
 HOUR = timedelta(hours=1)
+#: So many messages of one phone in a minute, and somebody should look.
+FLOOD = 20
 _TOLD_STRANGER_FOR = timedelta(hours=24)
 
 
@@ -42,6 +44,20 @@ def is_over_cap(session: Session, phone_id: int, most: int) -> bool:
         )
     ).one()
     return sent >= most
+
+
+def is_flood(session: Session, message: InboundMessage) -> bool:
+    """Say whether a phone has sent more within the last minute than any person types."""
+    recent = (
+        sa.select(InboundMessage.id)
+        .where(
+            InboundMessage.phone_id == message.phone_id,
+            InboundMessage.received_at > message.received_at - timedelta(minutes=1),
+        )
+        .limit(FLOOD + 1)
+        .subquery()
+    )
+    return session.scalars(sa.select(sa.func.count()).select_from(recent)).one() > FLOOD
 
 
 def was_sent(

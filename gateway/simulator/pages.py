@@ -69,7 +69,7 @@ def page() -> str:
     settings = current.office().settings
     return render_template(
         "simulator/phones.html",
-        webhook=f"/webhooks/africastalking/{settings.rules['africastalking'].webhook_secrets[0]}",
+        webhook=f"/webhooks/africastalking/{settings.secret_of('africastalking')}",
         ussd_code=settings.ussd_code,
         short_code=_SHORT_CODE,
         channel=settings.channel,

@@ -67,7 +67,7 @@ def call(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Call:
         "TIMPORA_DATABASE_URL": settings.database_url,
         "TIMPORA_REDIS_URL": settings.redis_url,
         "TIMPORA_SECRET_KEY": settings.secret_key,
-        "TIMPORA_WEBHOOK_SECRET": settings.webhook_secrets[0],
+        "TIMPORA_WEBHOOK_SECRET": settings.secret_of("africastalking"),
     }
     for name, value in environ.items():
         monkeypatch.setenv(name, value)

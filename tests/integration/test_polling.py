@@ -11,10 +11,12 @@ from support.provider_contract import everything_told, private_forms
 from gateway import clock
 from gateway.messaging import receiving
 from gateway.messaging.channels import Channels
+from gateway.messaging.queues import Job
 from gateway.providers.base import Polled
+from gateway.watch import attending
+from gateway.watch.attending import Timetable
 from gateway.wiring import Wiring
 from models.inbox import InboundMessage, PollCursor, Quarantined
-from workers.sweeper import Timetable, ask_polled_channels
 
 PHONE = "+6281200000123"
 OTHER_PHONE = "+6281200000124"
@@ -39,6 +41,15 @@ def accepted(office: Wiring) -> list[tuple[str, int]]:
         return [(row.text, row.redelivered) for row in rows]
 
 
+def attend(office: Wiring) -> None:
+    """Do what a sweeper that has just started does for the modem."""
+    provider = office.channels.by_name["modem"]
+    for message_id in attending.attend(
+        office.database, office.directory, office.channels, provider, Timetable()
+    ):
+        office.doorbell.ring(Job.VALIDATE_MESSAGE, message_id)
+
+
 def mark(office: Wiring) -> str | None:
     with office.database.reading() as session:
         return receiving.poll_mark(session, "modem")
@@ -58,10 +69,10 @@ def test_new_rows_are_accepted_and_rung_for_and_old_ones_not_again(
     modem_office: Wiring, modem: Modem
 ):
     modem.gets(PHONE, "WNA#Australia#2")
-    ask_polled_channels(modem_office, Timetable())
+    attend(modem_office)
     modem.gets(OTHER_PHONE, "NIHIL")
-    ask_polled_channels(modem_office, Timetable())
-    ask_polled_channels(modem_office, Timetable())
+    attend(modem_office)
+    attend(modem_office)
 
     assert accepted(modem_office) == [("WNA#Australia#2", 0), ("NIHIL", 0)]
     assert mark(modem_office) == "2"
@@ -73,7 +84,7 @@ def test_a_bad_row_is_set_apart_and_its_neighbours_are_kept(modem_office: Wiring
     modem.gets(None, f"dari {OTHER_PHONE}")
     modem.gets(OTHER_PHONE, "NIHIL")
 
-    ask_polled_channels(modem_office, Timetable())
+    attend(modem_office)
 
     assert [text for text, _ in accepted(modem_office)] == ["WNA#Australia#2", "NIHIL"]
     with modem_office.database.reading() as session:
@@ -92,7 +103,7 @@ def test_a_crash_before_the_commit_loses_nothing_and_doubles_nothing(
     assert accepted(modem_office) == []
     assert mark(modem_office) is None
 
-    ask_polled_channels(modem_office, Timetable())
+    attend(modem_office)
 
     assert accepted(modem_office) == [("WNA#Australia#2", 0), ("NIHIL", 0)]
 
@@ -100,13 +111,13 @@ def test_a_crash_before_the_commit_loses_nothing_and_doubles_nothing(
 def test_rows_that_are_read_again_are_known_again(modem_office: Wiring, modem: Modem):
     modem.gets(PHONE, "WNA#Australia#2")
     modem.gets(PHONE, "NIHIL", at="yesterday")
-    ask_polled_channels(modem_office, Timetable())
+    attend(modem_office)
     # As after a restore of what stood in the mark's row, or a reset of the modem's own counter.
     with modem_office.database.writing() as session:
         session.execute(sa.delete(PollCursor))
 
     modem.gets(OTHER_PHONE, "NIHIL")
-    ask_polled_channels(modem_office, Timetable())
+    attend(modem_office)
 
     assert accepted(modem_office) == [("WNA#Australia#2", 1), ("NIHIL", 1), ("NIHIL", 0)]
     assert mark(modem_office) == "3"

@@ -28,7 +28,7 @@ def client(office: Wiring) -> FlaskClient:
 @pytest.fixture
 def ask(client: FlaskClient, office: Wiring) -> Ask:
     """Post one request of a session; give the body."""
-    secret = office.settings.webhook_secrets[0]
+    secret = office.settings.secret_of("africastalking")
 
     def post(text: str, session: str = "s1", phone: str = OFFICER) -> str:
         form = {"sessionId": session, "phoneNumber": phone, "serviceCode": "*1#", "text": text}
@@ -74,7 +74,7 @@ def test_an_end_notice_with_odd_parameters_closes_the_session(
     notice: str, ask: Ask, client: FlaskClient, office: Wiring
 ):
     walk(ask, PIN, "2")
-    secret = office.settings.webhook_secrets[0]
+    secret = office.settings.secret_of("africastalking")
 
     for _ in range(2):  # it may come twice
         answer = client.post(f"/webhooks/africastalking/{secret}/ussd/end?{notice}", data=notice)
@@ -90,7 +90,7 @@ def test_all_input_and_the_last_input_reach_the_same_screen(
     ask: Ask, client: FlaskClient, office: Wiring
 ):
     by_all = walk(ask, PIN, "3", "2").removeprefix("CON ")
-    url = f"/webhooks/ussdjson/{office.settings.webhook_secrets[0]}/ussd"
+    url = f"/webhooks/ussdjson/{office.settings.secret_of('ussdjson')}/ussd"
     for event, keyed in (("begin", ""), ("input", PIN), ("input", "2"), ("input", "3")):
         answer = client.post(
             url, json={"session_id": "j", "msisdn": OFFICER, "event": event, "input": keyed}
@@ -202,7 +202,7 @@ def test_who_has_not_the_secret_has_no_menu(client: FlaskClient):
 def test_what_cannot_be_read_is_set_apart_without_its_body_and_answered(
     client: FlaskClient, office: Wiring
 ):
-    url = f"/webhooks/africastalking/{office.settings.webhook_secrets[0]}/ussd"
+    url = f"/webhooks/africastalking/{office.settings.secret_of('africastalking')}/ussd"
     answer = client.post(url, data={"text": PIN, "phoneNumber": OFFICER})
 
     assert (answer.status_code, answer.text[:4]) == (200, "END ")
@@ -219,7 +219,7 @@ def test_a_database_that_is_away_is_told_on_the_screen(
 
     monkeypatch.setattr(office.database, "writing", away)
     form = {"sessionId": "s", "phoneNumber": OFFICER, "text": ""}
-    url = f"/webhooks/africastalking/{office.settings.webhook_secrets[0]}/ussd"
+    url = f"/webhooks/africastalking/{office.settings.secret_of('africastalking')}/ussd"
 
     answer = client.post(url, data=form)
     assert (answer.status_code, answer.text) == (

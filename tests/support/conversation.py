@@ -172,7 +172,7 @@ class Conversation:
 
     def _send(self, client: FlaskClient, who: str, session: Session) -> None:
         body = session.last
-        secret = self.office.settings.webhook_secrets[0]
+        secret = self.office.settings.secret_of("africastalking")
         url = f"/webhooks/{self.dialect}/{secret}/ussd"
         given = {"data": body} if self.dialect == "africastalking" else {"json": body}
         answer = client.post(url, **given)
@@ -197,7 +197,7 @@ class Conversation:
     def _hang_up(self, client: FlaskClient, who: str) -> None:
         session = self._session(who)
         del self.sessions[who]
-        secret = self.office.settings.webhook_secrets[0]
+        secret = self.office.settings.secret_of("africastalking")
         base = f"/webhooks/{self.dialect}/{secret}/ussd"
         if self.dialect == "africastalking":
             text, ends = session.shown
@@ -261,7 +261,7 @@ class Conversation:
             "date": (self.written or self.now).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S"),
             "text": self._filled(text),
         }
-        secret = self.office.settings.webhook_secrets[0]
+        secret = self.office.settings.secret_of("africastalking")
         answer = client.post(f"/webhooks/africastalking/{secret}/sms", data=form)
         if answer.status_code != 200:
             raise Mismatch(f"the webhook answered {answer.status_code}")

@@ -123,7 +123,7 @@ def test_what_is_set_is_taken(tmp_path: Path):
     assert settings.redis_url == "rediss://:hunter2@redis.example:6380/1"
     assert not settings.redis_is_embedded
     assert settings.secret_key == SECRET
-    assert settings.webhook_secrets == ("first-one", "second~one")
+    assert settings.rules["africastalking"].webhook_secrets == ("first-one", "second~one")
     assert settings.timezone == ZoneInfo("Asia/Jakarta")
     assert settings.agency_dir == agency
     assert settings.metrics_token == "a-token"  # noqa: S105
@@ -329,9 +329,13 @@ def test_secrets_are_made_once_for_the_owner_alone(tmp_path: Path):
     made = read(tmp_path / "data")
     again = read(tmp_path / "data")
 
-    assert (made.secret_key, made.webhook_secrets) == (again.secret_key, again.webhook_secrets)
-    assert made.secret_key != made.webhook_secrets[0]
-    assert all(len(secret) >= 32 for secret in (made.secret_key, *made.webhook_secrets))
+    assert (made.secret_key, made.secret_of("africastalking")) == (
+        again.secret_key,
+        again.secret_of("africastalking"),
+    )
+    webhook_secret = made.secret_of("africastalking")
+    assert made.secret_key != webhook_secret
+    assert all(len(secret) >= 32 for secret in (made.secret_key, webhook_secret))
     files = sorted((tmp_path / "data").iterdir())
     assert [path.name for path in files] == ["secret_key", "webhook_secret"]
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
@@ -342,7 +346,9 @@ def test_a_secret_that_is_set_is_taken_before_the_one_that_was_made(tmp_path: Pa
     made = read(tmp_path)
 
     assert read(tmp_path, SECRET_KEY=SECRET).secret_key == SECRET
-    assert read(tmp_path, SECRET_KEY=SECRET).webhook_secrets == made.webhook_secrets
+    assert read(tmp_path, SECRET_KEY=SECRET).secret_of("africastalking") == made.secret_of(
+        "africastalking"
+    )
 
 
 def test_an_empty_secret_file_is_never_a_key(tmp_path: Path):
@@ -370,7 +376,7 @@ def test_processes_that_start_at_once_make_one_whole_secret(tmp_path: Path):
         "print('ready', flush=True)\n"
         "sys.stdin.readline()\n"
         "settings = read_settings()\n"
-        "print(settings.secret_key, *settings.webhook_secrets)\n"
+        "print(settings.secret_key, *settings.rules['africastalking'].webhook_secrets)\n"
     )
     environment = {"PATH": os.defpath, "TIMPORA_DATA_DIR": str(tmp_path / "data")}
     processes = [

@@ -1,0 +1,186 @@
+"""Attending to one channel: asking it for what its webhook missed, and how it is.
+
+Each channel is attended to by itself, so that one that hangs keeps no other waiting, and no row
+that waits in the database either.
+"""
+
+import time
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from gateway import clock, logs
+from gateway.identity import Directory
+from gateway.messaging import alarms, receiving, standing
+from gateway.messaging.channels import Channels
+from gateway.providers.base import (
+    Health,
+    NotReached,
+    PolledProvider,
+    Provider,
+    WatchedProvider,
+)
+from models.channels import ChannelState
+from models.database import Database
+from models.states import AlarmKind
+
+_log = logs.logger()
+
+HEALTH_EVERY = timedelta(minutes=1)
+#: Shorter than this a channel may be away, as a phone is that starts anew.
+_DOWN_FOR = timedelta(minutes=5)
+_WEAK_SIGNAL = 10
+_LOW_BATTERY = 20
+_LONG_BACKLOG = 100
+_OF_HEALTH = (AlarmKind.DOWN, AlarmKind.SIGNAL, AlarmKind.BATTERY, AlarmKind.BACKLOG)
+
+
+class Timetable:
+    """When each thing was last done by this process: a new one begins with all of them at once.
+
+    So a gateway that was away asks every channel what it has missed as soon as it is back.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing done."""
+        self._done: dict[str, float] = {}
+
+    def is_due(self, what: str, every: timedelta) -> bool:
+        """Say whether it is time for something again; if so, it counts as done now."""
+        now = time.monotonic()
+        last = self._done.get(what)
+        if last is not None and now - last < every.total_seconds():
+            return False
+        self._done[what] = now
+        return True
+
+
+def poll(
+    database: Database, directory: Directory, channels: Channels, provider: PolledProvider
+) -> list[int]:
+    """Ask a channel for what is new, keep it, and give the new messages to ring for.
+
+    Raises NotReached where it does not answer: the next poll brings what this one did not.
+    """
+    name = provider.name
+    with database.reading() as session:
+        since = receiving.poll_mark(session, name)
+    polled = provider.poll(since)
+    if not polled.brings_anything(since):
+        return []
+    with database.writing() as session:
+        accepted = receiving.accept_polled(
+            session,
+            directory,
+            name,
+            polled,
+            clock.now(),
+            channels.rules_of(name).own_numbers,
+        )
+        if accepted:
+            standing.note_heard(session, name, with_message=True)
+    provider.kept(polled)
+    return accepted
+
+
+def look_after(database: Database, channels: Channels, provider: WatchedProvider) -> None:
+    """Ask a channel how it is, keep what it says, and raise or clear the alarms about it."""
+    try:
+        health = provider.health()
+    except NotReached as error:
+        health = Health(is_up=False, says=str(error))
+    moment = clock.now()
+    with database.writing() as session:
+        since = _keep(session, provider.name, health, moment)
+        wrong = dict(_what_is_wrong(health, moment - since))
+        if low := _low_balance(health, channels.rules_of(provider.name).low_balance):
+            alarms.raise_alarm(session, AlarmKind.CREDIT, provider.name, low)
+        for kind, says in wrong.items():
+            alarms.raise_alarm(session, kind, provider.name, says)
+        mended = [kind for kind in _OF_HEALTH if kind not in wrong]
+        alarms.clear(session, provider.name, *mended)
+
+
+def attend(
+    database: Database,
+    directory: Directory,
+    channels: Channels,
+    provider: Provider,
+    timetable: Timetable,
+) -> list[int]:
+    """Do what is due for one channel; give the new messages to ring for."""
+    accepted: list[int] = []
+    if isinstance(provider, PolledProvider) and timetable.is_due(
+        f"poll {provider.name}", provider.poll_every
+    ):
+        try:
+            accepted = poll(database, directory, channels, provider)
+        except NotReached as error:
+            _log.warning("poll_failed", channel=provider.name, error=str(error))
+    if (
+        isinstance(provider, WatchedProvider)
+        and provider.can_send
+        and timetable.is_due(f"health {provider.name}", HEALTH_EVERY)
+    ):
+        look_after(database, channels, provider)
+    return accepted
+
+
+def _keep(session: Session, channel: str, health: Health, moment: datetime) -> datetime:
+    """Write down what a channel says; give since when it has been up, or down."""
+    standing.make_row(session, channel)
+    state = session.get_one(ChannelState, channel, populate_existing=True)
+    if state.is_up is not health.is_up or state.up_since is None:
+        state.up_since = moment
+    state.asked_at = moment
+    state.is_up = health.is_up
+    state.says = health.says[:200]
+    if health.is_up:
+        state.signal = health.signal
+        state.battery = health.battery
+        state.balance = health.balance
+        state.backlog = health.backlog
+    return state.up_since
+
+
+def _what_is_wrong(health: Health, so_for: timedelta) -> list[tuple[AlarmKind, str]]:
+    if not health.is_up:
+        return [(AlarmKind.DOWN, health.says)] if so_for >= _DOWN_FOR else []
+    wrong = []
+    if health.signal is not None and health.signal < _WEAK_SIGNAL:
+        wrong.append((AlarmKind.SIGNAL, f"signal {health.signal} %"))
+    if health.battery is not None and health.battery < _LOW_BATTERY:
+        wrong.append((AlarmKind.BATTERY, f"battery {health.battery} %"))
+    if health.backlog is not None and health.backlog > _LONG_BACKLOG:
+        wrong.append((AlarmKind.BACKLOG, f"{health.backlog} messages wait there"))
+    return wrong
+
+
+def _low_balance(health: Health, least: int) -> str | None:
+    """Say that a balance is below what was set; one that cannot be read is none."""
+    digits = "".join(one for one in health.balance or "" if one.isdigit() or one == ".")
+    try:
+        amount = float(digits)
+    except ValueError:
+        return None
+    return f"the balance is {health.balance}" if amount < least else None
+
+
+def look_for_deaf(session: Session, channels: Channels, deaf_after: timedelta) -> None:
+    """Raise an alarm for each channel that once called us and has been silent for too long.
+
+    A phone whose chats have moved to another service looks well, and brings nothing any more.
+    """
+    if not deaf_after:
+        return
+    silent = session.scalars(
+        sa.select(ChannelState.channel).where(
+            ChannelState.heard_at < clock.now() - deaf_after,
+            ChannelState.channel.in_(list(channels.by_name)),
+        )
+    ).all()
+    hours = deaf_after.total_seconds() / 3600
+    for channel in silent:
+        says = f"nothing was heard of it for {hours:g} hours"
+        alarms.raise_alarm(session, AlarmKind.DEAF, channel, says)
