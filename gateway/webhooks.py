@@ -75,9 +75,8 @@ def _keep(office: Wiring, provider: Provider, intake: Intake) -> Answer:
         return answer
     try:
         with office.database.writing() as session:
-            own_numbers = office.channels.rules_of(provider.name).own_numbers
             accepted = receiving.accept(
-                session, office.directory, provider.name, intake, own_numbers
+                session, office.directory, provider.name, intake, office.channels
             )
             if is_sign_of_life:
                 standing.note_heard(session, provider.name, with_message=brings_messages)

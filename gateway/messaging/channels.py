@@ -50,6 +50,15 @@ class Channels:
         ]
         return tuple(sorted(names, key=lambda name: (name != self.default, name)))
 
+    @property
+    def that_tell_no_time(self) -> frozenset[str]:
+        """Name the channels in use whose messages come without the network's time."""
+        return frozenset(
+            name
+            for name, provider in self.by_name.items()
+            if provider.can_send and not provider.tells_time
+        )
+
     def rules_of(self, channel: str) -> ChannelRules:
         """Give the rules of a channel; one without any is used freely."""
         return self.rules.get(channel, _NO_RULES)

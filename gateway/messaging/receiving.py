@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from gateway import clock, logs
 from gateway.identity import Directory
 from gateway.messaging import alarms, sending
+from gateway.messaging.channels import LOOPBACK, Channels
 from gateway.providers.base import InboundSms, Intake, OptOut, Polled, Unreadable
 from models.database import insert_or_count, insert_unless_there
 from models.inbox import InboundMessage, PollCursor, Quarantined
@@ -22,6 +23,9 @@ _log = logs.logger()
 _LONGEST_TEXT = 4000
 #: A message that comes again so often is no redelivery any more, but a fault.
 _OFTEN = 20
+#: By two channels, one of which tells no time, the same words are one message for so long.
+_ONE_WITHIN = timedelta(days=1)
+_NO_CHANNELS = Channels({}, LOOPBACK)
 _ANY_CLOCK = timedelta(days=3660)
 
 
@@ -30,7 +34,7 @@ def accept(
     directory: Directory,
     channel: str,
     intake: Intake,
-    own_numbers: Collection[str] = (),
+    channels: Channels = _NO_CHANNELS,
 ) -> list[int]:
     """Keep all that a request or a poll brought; give the new messages, to ring for when committed.
 
@@ -38,9 +42,14 @@ def accept(
     for another one is set apart: it was not meant for us.
     """
     rows = []
+    own_numbers = channels.rules_of(channel).own_numbers
     for message in intake.messages:
         if _is_for_us(message, own_numbers):
-            rows.append(_accept_message(session, directory, channel, message))
+            rows.append(
+                _accept_message(
+                    session, directory, channel, message, untimed=channels.that_tell_no_time
+                )
+            )
         else:
             _set_apart_stray(session, directory, channel, message)
     for opt_out in intake.opt_outs:
@@ -77,7 +86,12 @@ def _note_opt_out(session: Session, directory: Directory, channel: str, opt_out:
 
 
 def _accept_message(
-    session: Session, directory: Directory, channel: str, message: InboundSms
+    session: Session,
+    directory: Directory,
+    channel: str,
+    message: InboundSms,
+    *,
+    untimed: frozenset[str],
 ) -> int | None:
     received_at = clock.now()
     sender = msisdn.read_sender(message.sender)
@@ -102,6 +116,11 @@ def _accept_message(
         was_masked = was_masked or masked
     if was_masked:
         flags.add("masked_document")
+    if untimed and _came_by_another(
+        session, channel, phone.id, recipient_id, text, untimed, is_timed=network_time is not None
+    ):
+        _log.info("message_came_by_another_channel", channel=channel, phone=phone.alias)
+        return None
     row_id: int | None = insert_unless_there(
         session,
         InboundMessage,
@@ -140,6 +159,40 @@ def _accept_message(
     return row_id
 
 
+def _came_by_another(  # all by which two messages are compared
+    session: Session,
+    channel: str,
+    phone_id: int,
+    recipient_id: int | None,
+    text: str,
+    untimed: frozenset[str],
+    *,
+    is_timed: bool,
+) -> bool:
+    """Tell a message that another channel has brought, where one of the two tells no time.
+
+    With times on both sides the fingerprint knows it. Without, the same words from the same phone
+    to the same number are one message, if two channels bring them within a day.
+    """
+    others = InboundMessage.channel != channel
+    if is_timed:
+        others = sa.and_(others, InboundMessage.channel.in_(untimed))
+    found = session.scalars(
+        sa.select(InboundMessage)
+        .where(
+            InboundMessage.phone_id == phone_id,
+            InboundMessage.received_at > clock.now() - _ONE_WITHIN,
+            InboundMessage.text == text,
+            InboundMessage.recipient_id == recipient_id,
+            others,
+        )
+        .limit(1)
+    ).first()
+    if found is not None:
+        found.redelivered += 1
+    return found is not None
+
+
 def _part_of(message: InboundSms) -> dict[str, int]:
     part = message.part
     if part is None or part.total < 2 or not 1 <= part.number <= part.total:  # noqa: PLR2004
@@ -170,7 +223,8 @@ def _keys(
     The provider's id alone does not do: some providers count from one, some give two messages the
     same id. With sender and text beside it, a true second message is never taken for the first.
     """
-    moment = network_time.isoformat() if network_time else ""
+    # To the second: a phone counts its thousandths, and the same message told by its network none.
+    moment = network_time.replace(microsecond=0).isoformat() if network_time else ""
     given = message.provider_message_id
     # Two parts of one long message may have the same text, as they have the same time.
     part = [str(value) for value in _part_of(message).values()]
@@ -217,9 +271,9 @@ def accept_polled(  # as `accept`, and the moment
     channel: str,
     polled: Polled,
     at: datetime,
-    own_numbers: Collection[str] = (),
+    channels: Channels = _NO_CHANNELS,
 ) -> list[int]:
     """Keep what a poll brought and how far it went, together: a crash polls the same again."""
-    accepted = accept(session, directory, channel, polled.intake, own_numbers)
+    accepted = accept(session, directory, channel, polled.intake, channels)
     session.merge(PollCursor(channel=channel, since=polled.since, polled_at=at))
     return accepted

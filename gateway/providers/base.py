@@ -171,6 +171,17 @@ class Intake:
     unreadable: tuple[Unreadable, ...] = ()
     answer: Answer = Answer()
 
+    @property
+    def brings_anything(self) -> bool:
+        """Say whether there is anything to keep; a key press is answered by itself."""
+        return bool(
+            self.messages
+            or self.deliveries
+            or self.opt_outs
+            or self.dialogue_ends
+            or self.unreadable
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Polled:
@@ -181,7 +192,7 @@ class Polled:
 
     def brings_anything(self, since: str | None) -> bool:
         """Say whether there is anything to keep, be it only the mark."""
-        return self.intake != Intake() or self.since != since
+        return self.intake.brings_anything or self.since != since
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +283,8 @@ class Provider(Protocol):
     """Whether it is set up to send; receiving needs no account."""
     claims_at_once: int
     """How many messages a worker may claim before it sends: one, unless sending cannot fail."""
+    tells_time: bool
+    """Whether its messages come with the network's time, by which one that comes twice is known."""
     sends_once: bool
     """Whether it knows our token, and sends a message once however often it is asked: then one that
     is unconfirmed is simply sent again."""

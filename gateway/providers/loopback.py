@@ -11,6 +11,7 @@ class Loopback:
     #: Nothing leaves, so nothing can be left in doubt: many may be claimed in one transaction.
     claims_at_once = 10
     sends_once = False
+    tells_time = True
 
     def receive(self, request: InboundRequest) -> Intake:
         """Refuse: nobody calls it."""

@@ -57,6 +57,7 @@ class UssdJson:
     can_send = False
     claims_at_once = 1
     sends_once = False
+    tells_time = True
 
     def __init__(self, service_code: str = "") -> None:
         """Take the code that officers dial, for bridges that do not say which it was."""

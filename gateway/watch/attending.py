@@ -76,7 +76,7 @@ def poll(
             name,
             polled,
             clock.now(),
-            channels.rules_of(name).own_numbers,
+            channels,
         )
         if accepted:
             standing.note_heard(session, name, with_message=True)

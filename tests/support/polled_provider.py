@@ -43,6 +43,7 @@ class ModemTable:
     can_send = False
     claims_at_once = 1
     sends_once = False
+    tells_time = True
     poll_every = timedelta(0)
 
     def __init__(self, path: Path) -> None:
