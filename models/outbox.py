@@ -14,6 +14,11 @@ _QUEUED = sa.text("status = 'queued'")
 _SENDING = sa.text("status = 'sending'")
 
 
+def new_token() -> str:
+    """Draw a token of 16 hex digits."""
+    return secrets.token_hex(8)
+
+
 class OutboundMessage(Numbered, Base):
     """A message to a phone (MT), written in the transaction of what it tells."""
 
@@ -35,7 +40,7 @@ class OutboundMessage(Numbered, Base):
         {"sqlite_autoincrement": True},
     )
 
-    token: Mapped[str] = mapped_column(unique=True, default=lambda: secrets.token_hex(8))
+    token: Mapped[str] = mapped_column(unique=True, default=new_token)
     """What providers know it by: the same at every try, and in no other database. Numbers would
     begin anew with a new database, and a phone that knows number 1 would send nothing."""
     channel: Mapped[str]

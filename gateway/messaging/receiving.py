@@ -175,6 +175,9 @@ def _came_by_another(  # all by which two messages are compared
     to the same number are one message, if two channels bring them within a day.
     """
     others = InboundMessage.channel != channel
+    if recipient_id is not None:  # a modem does not tell it, and nobody else's can be compared
+        same_recipient = InboundMessage.recipient_id == recipient_id
+        others = sa.and_(others, sa.or_(same_recipient, InboundMessage.recipient_id.is_(None)))
     if is_timed:
         others = sa.and_(others, InboundMessage.channel.in_(untimed))
     found = session.scalars(
@@ -183,7 +186,6 @@ def _came_by_another(  # all by which two messages are compared
             InboundMessage.phone_id == phone_id,
             InboundMessage.received_at > clock.now() - _ONE_WITHIN,
             InboundMessage.text == text,
-            InboundMessage.recipient_id == recipient_id,
             others,
         )
         .limit(1)

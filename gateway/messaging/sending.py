@@ -15,11 +15,12 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway import clock, logs
-from gateway.messaging import standing
+from gateway.messaging import alarms, standing
 from gateway.messaging.channels import Channels
 from gateway.messaging.standing import Way
 from gateway.providers.base import (
     AccountRefused,
+    Fault,
     NumberRefused,
     OutboundSms,
     OutOfCredit,
@@ -31,10 +32,10 @@ from gateway.providers.base import (
     Throttled,
 )
 from models.database import UNAVAILABLE, Database, insert_or_count, lock_name
-from models.outbox import DeliveryReport, OutboundMessage
+from models.outbox import DeliveryReport, OutboundMessage, new_token
 from models.people import Phone
 from models.report import Report
-from models.states import Lane, MessageStatus
+from models.states import AlarmKind, Lane, MessageStatus
 from parsers import cleaning, msisdn, segments
 
 _log = logs.logger()
@@ -383,8 +384,30 @@ def record_delivery(session: Session, channel: str, delivery: ReportedDelivery) 
         )
     ).first()
     if message is not None:
-        _move(message, delivery.status, raw_status, reason)
+        if delivery.fault is not None and message.status is not MessageStatus.DELIVERED:
+            _take_back(session, message, delivery.fault, f"{raw_status} {reason}".strip())
+        else:
+            _move(message, delivery.status, raw_status, reason)
+        if delivery.status is MessageStatus.DELIVERED:
+            alarms.clear(session, channel, AlarmKind.SIM)
         _log.info("delivery_reported", message=message.id, status=message.status.value)
+
+
+def _take_back(session: Session, message: OutboundMessage, fault: Fault, said: str) -> None:
+    """Queue a message again that a phone had taken and then did not send.
+
+    With a new token, as it would know the old one and send nothing; of a long message some parts
+    may have left, so that it is not sent again.
+    """
+    may_try = message.segments == 1 and not _is_last_try(message)
+    if may_try and message.become(MessageStatus.QUEUED):
+        message.error = said
+        message.token = new_token()
+        message.is_bound = False
+        message.next_attempt_at = clock.now() + BACKOFF[message.attempts - 1]
+    else:
+        _move(message, MessageStatus.FAILED, said, "")
+    standing.note_fault(session, message.channel, fault, said)
 
 
 def _move(

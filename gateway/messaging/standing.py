@@ -18,6 +18,7 @@ from gateway.messaging import alarms
 from gateway.messaging.channels import Channels
 from gateway.providers.base import (
     AccountRefused,
+    Fault,
     OutOfCredit,
     SendDeferred,
     Throttled,
@@ -25,10 +26,12 @@ from gateway.providers.base import (
 from models.channels import ChannelState
 from models.database import insert_or_count, insert_unless_there, lock_name
 from models.outbox import OutboundMessage
-from models.states import AlarmKind, Lane
+from models.states import AlarmKind, Lane, MessageStatus
 
 _REST_WITHOUT_CREDIT = timedelta(minutes=15)
 _REST_UNREACHABLE = timedelta(minutes=2)
+#: A phone lets an app send so many in half an hour; its operator, in an hour.
+_REST_AT_LIMIT = timedelta(minutes=30)
 _LONGEST_REST = timedelta(hours=2)
 #: So many sends in a row that found nobody, and the channel rests.
 _FAILURES_TO_REST = 3
@@ -174,6 +177,27 @@ def note_failure(session: Session, channel: str, error: SendDeferred) -> None:
         if state.failures >= _FAILURES_TO_REST:
             _rest(session, channel, _REST_UNREACHABLE, "unreachable")
             alarms.raise_alarm(session, AlarmKind.UNREACHABLE, channel, str(error))
+
+
+def note_fault(session: Session, channel: str, fault: Fault, said: str) -> None:
+    """Let a channel rest that took messages and did not send them, or tell that its SIM is ill.
+
+    Called when what became of the message is written down: the last ones of the channel count.
+    """
+    session.flush()
+    if fault is Fault.THROTTLED:
+        _rest(session, channel, _REST_AT_LIMIT, "throttled")
+        return
+    latest = session.scalars(
+        sa.select(OutboundMessage.status)
+        .where(OutboundMessage.channel == channel, OutboundMessage.claimed_at.is_not(None))
+        .order_by(OutboundMessage.claimed_at.desc())
+        .limit(_FAILURES_TO_REST)
+    ).all()
+    unsent = {MessageStatus.QUEUED, MessageStatus.FAILED}
+    if len(latest) == _FAILURES_TO_REST and set(latest) <= unsent:
+        _rest(session, channel, _REST_WITHOUT_CREDIT, "sim")
+        alarms.raise_alarm(session, AlarmKind.SIM, channel, said)
 
 
 def note_success(session: Session, channel: str) -> None:

@@ -20,6 +20,7 @@ webhook missed, also offers `poll`; one that can tell how it is offers `health`.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from models.states import MessageStatus
@@ -76,6 +77,15 @@ class InboundSms:
     """None for a whole message."""
 
 
+class Fault(StrEnum):
+    """Why a message that a provider had taken did not leave after all."""
+
+    THROTTLED = "throttled"
+    """Too many in this hour: it was not sent, and may be later."""
+    SIM = "sim"
+    """The SIM did not send it: mostly no credit, or no signal."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReportedDelivery:
     """What a provider says of a message that we sent."""
@@ -86,6 +96,8 @@ class ReportedDelivery:
     reason: str
     status: MessageStatus | None
     """What it means: sent, delivered or failed; None when it is interim or not known."""
+    fault: Fault | None = None
+    """With `failed`: that it surely did not leave, and why; it is then sent again later."""
 
 
 @dataclass(frozen=True, slots=True)

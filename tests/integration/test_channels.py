@@ -19,7 +19,13 @@ from gateway.messaging import sending, standing
 from gateway.messaging.channels import Channels
 from gateway.messaging.sending import BACKOFF, deliver_some
 from gateway.providers.africastalking import AfricasTalking
-from gateway.providers.base import OutboundSms, Provider, ReportedDelivery, SendUnconfirmed
+from gateway.providers.base import (
+    Fault,
+    OutboundSms,
+    Provider,
+    ReportedDelivery,
+    SendUnconfirmed,
+)
 from gateway.providers.loopback import Loopback
 from models.channels import Alarm, ChannelState
 from models.database import Database
@@ -512,3 +518,85 @@ def test_a_report_for_another_channel_of_the_same_id_moves_nothing(
         report = ReportedDelivery(given_id, "DELIVRD", "", MessageStatus.DELIVERED)
         sending.record_delivery(session, "second", report)
     assert outbox.get(message_id).status is SENT
+
+
+# A phone that takes a message and then does not send it ------------------------------------------
+
+
+def report_fault(outbox: Outbox, message_id: int, fault: Fault) -> None:
+    token = outbox.get(message_id).provider_message_id
+    assert token is not None
+    with outbox.database.writing() as session:
+        delivery = ReportedDelivery(token, "sms:failed", fault.value, FAILED, fault)
+        sending.record_delivery(session, "africastalking", delivery)
+
+
+def test_a_message_over_a_phones_limit_waits_and_leaves_after_the_window(
+    outbox: Outbox, first: AfricasTalkingServer
+):
+    message_id = outbox.queue()
+    other = outbox.queue()
+    drain(outbox, reaching(first))
+    token = outbox.get(message_id).token
+
+    report_fault(outbox, message_id, Fault.THROTTLED)
+    late = outbox.queue()
+    drain(outbox, reaching(first))
+
+    message = outbox.get(message_id)
+    assert (message.status, outbox.get(late).status) == (QUEUED, QUEUED)
+    assert message.token != token, "the phone knows the old one, and would send nothing"
+    state = outbox.state()
+    assert state is not None
+    assert state.pause_reason == "throttled"
+
+    outbox.let_rest_end()
+    with outbox.database.writing() as session:
+        session.execute(sa.update(OutboundMessage).values(next_attempt_at=None))
+    drain(outbox, reaching(first))
+    assert outbox.get(message_id).status is outbox.get(late).status is SENT
+    assert outbox.get(other).attempts == 1
+    assert outbox.alarms() == []
+
+
+def test_a_sim_that_fails_one_message_after_another_is_told_of(
+    outbox: Outbox, first: AfricasTalkingServer
+):
+    ids = [outbox.queue() for _ in range(3)]
+    drain(outbox, reaching(first))
+    for one in ids[:-1]:
+        report_fault(outbox, one, Fault.SIM)
+    assert outbox.statuses() == {QUEUED: 2, SENT: 1}
+    assert outbox.alarms() == []
+    report_fault(outbox, ids[-1], Fault.SIM)
+
+    assert outbox.alarms() == [(AlarmKind.SIM, "africastalking")]
+    state = outbox.state()
+    assert state is not None
+    assert state.pause_reason == "sim"
+
+
+def test_one_that_was_delivered_stays_delivered_whatever_is_told_afterwards(
+    outbox: Outbox, first: AfricasTalkingServer
+):
+    message_id = outbox.queue()
+    drain(outbox, reaching(first))
+    token = outbox.get(message_id).provider_message_id
+    assert token is not None
+    with outbox.database.writing() as session:
+        delivered = ReportedDelivery(token, "sms:delivered", "", MessageStatus.DELIVERED)
+        sending.record_delivery(session, "africastalking", delivered)
+    report_fault(outbox, message_id, Fault.SIM)
+
+    assert outbox.get(message_id).status is MessageStatus.DELIVERED
+    assert outbox.alarms() == []
+
+
+def test_a_long_message_of_which_parts_may_have_left_is_not_sent_again(
+    outbox: Outbox, first: AfricasTalkingServer
+):
+    message_id = outbox.queue(text="x" * 200)
+    drain(outbox, reaching(first))
+    report_fault(outbox, message_id, Fault.THROTTLED)
+
+    assert outbox.get(message_id).status is FAILED
