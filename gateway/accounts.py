@@ -64,7 +64,7 @@ class KannelAccount:
     """Of its bearerbox; none: its health cannot be asked."""
     status_password: str | None = field(repr=False)
     access_log: Path | None
-    """Its bearerbox's access log, to find what the webhook missed."""
+    """Its smsbox's log, in which stands what the webhook missed."""
 
 
 @dataclass(frozen=True, slots=True)

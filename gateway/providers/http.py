@@ -4,6 +4,7 @@ A read timeout bounds the wait for the next byte, so an answer that drips a byte
 worker for ever. Here a watch shuts the socket when the time for the whole call is over.
 """
 
+import logging
 import socket
 import threading
 from collections.abc import Mapping
@@ -31,6 +32,9 @@ from gateway.providers.base import (
     Throttled,
 )
 from parsers import msisdn
+
+# Its lines for debugging hold whole addresses, and some gateways want a password in theirs.
+logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
 
 _CONNECT_WITHIN = 3.05
 _SHUT_WITHIN = 0.2

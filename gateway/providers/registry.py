@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from gateway.providers.africastalking import AfricasTalking
 from gateway.providers.base import Provider
+from gateway.providers.kannel import Kannel
 from gateway.providers.loopback import Loopback
 from gateway.providers.ussdjson import UssdJson
 from gateway.settings import Settings
@@ -13,6 +14,7 @@ def providers(settings: Settings) -> Mapping[str, Provider]:
     """Make every adapter, by name; those without an account only receive."""
     made: tuple[Provider, ...] = (
         AfricasTalking(settings.accounts.africastalking),
+        Kannel(settings.accounts.kannel),
         Loopback(),
         UssdJson(settings.ussd_code),
     )
