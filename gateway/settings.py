@@ -34,6 +34,7 @@ from gateway.environment import (
 #: A unix socket's path may have 107 bytes on Linux; below 100 leaves room.
 _LONGEST_SOCKET_PATH = 100
 
+_SHORTEST_ENCRYPTION_KEY = 32
 #: Sooner than this a send may still be under way.
 _SHORTEST_STUCK = timedelta(seconds=15)
 
@@ -63,6 +64,9 @@ class Settings:
     secret_key: str = field(repr=False)
     timezone: ZoneInfo
     channel: str
+    encryption_keys: tuple[str, ...] = field(repr=False)
+    """With the first one requests are kept as they came, with any they are opened; none: never."""
+    evidence_kept_for: timedelta
     agency_dir: Path | None
     metrics_token: str | None = field(repr=False)
     accounts: Accounts
@@ -162,7 +166,14 @@ def read_settings(
         "http(s)://host or http(s)://host:port",
     )
     proxies = reader.whole("PROXIES", 0, 0, 10)
-    reader.text("ENCRYPTION_KEY")  # kept for encryption at rest
+    no_keys: tuple[str, ...] = ()
+    encryption_keys = reader.read(
+        "ENCRYPTION_KEY",
+        no_keys,
+        _encryption_keys,
+        "texts of 32 or more characters, parted by commas",
+    )
+    evidence_days = reader.whole("EVIDENCE_DAYS", 90, 1, 3650)
     reader.text("BIND")  # read by the web server's own configuration
     if env == "production":
         _demand_for_production(reader, channel, secret_key, webhook_secret)
@@ -193,6 +204,8 @@ def read_settings(
         secret_key=secret_key or _made_once(data_dir / "secret_key", make=make_secrets),
         timezone=zone,
         channel=channel,
+        encryption_keys=encryption_keys,
+        evidence_kept_for=timedelta(days=evidence_days),
         agency_dir=agency_dir,
         metrics_token=metrics_token,
         accounts=accounts,
@@ -245,6 +258,13 @@ def _data_dir(value: str) -> Path:
     if not there.is_dir():
         raise ValueError(value)
     return path
+
+
+def _encryption_keys(value: str) -> tuple[str, ...]:
+    found = tuple(part.strip() for part in value.split(","))
+    if not all(len(part) >= _SHORTEST_ENCRYPTION_KEY for part in found):
+        raise ValueError("too short to be a secret")
+    return found
 
 
 def _ussd_code(value: str) -> str:

@@ -43,16 +43,15 @@ def receive(channel: str, secret: str, path: str) -> Response:
     provider = office.channels.by_name.get(channel)
     if provider is None or not _may_call(office, channel, secret):
         return _answer(Answer(404))
+    asked = InboundRequest(
+        method=request.method,
+        path=path,
+        query=request.query_string,
+        headers={name.lower(): value for name, value in request.headers},
+        body=request.get_data(cache=False),
+    )
     try:
-        intake = provider.receive(
-            InboundRequest(
-                method=request.method,
-                path=path,
-                query=request.query_string,
-                headers={name.lower(): value for name, value in request.headers},
-                body=request.get_data(cache=False),
-            )
-        )
+        intake = provider.receive(asked)
     except NoSuchRoute:
         return _answer(Answer(404))
     except WrongMethod:
@@ -60,10 +59,10 @@ def receive(channel: str, secret: str, path: str) -> Response:
     except NotSigned:
         _log.warning("request_not_signed", channel=channel)
         return _answer(Answer(401))
-    return _answer(_keep(office, provider, intake))
+    return _answer(_keep(office, provider, asked, intake))
 
 
-def _keep(office: Wiring, provider: Provider, intake: Intake) -> Answer:
+def _keep(office: Wiring, provider: Provider, asked: InboundRequest, intake: Intake) -> Answer:
     if isinstance(provider, UssdProvider) and intake.key_presses:
         return _talk(office, provider, intake.key_presses[0])
     answer = intake.answer
@@ -78,6 +77,11 @@ def _keep(office: Wiring, provider: Provider, intake: Intake) -> Answer:
             accepted = receiving.accept(
                 session, office.directory, provider.name, intake, office.channels
             )
+            # Of USSD nothing: what was keyed may be a PIN.
+            is_ussd = intake.awaits_screen or bool(intake.dialogue_ends)
+            if office.safe.is_used and not is_ussd and (accepted or intake.unreadable):
+                first = accepted[0] if accepted else None
+                office.safe.keep(session, provider.name, asked, first)
             if is_sign_of_life:
                 standing.note_heard(session, provider.name, with_message=brings_messages)
             for notice in intake.dialogue_ends:

@@ -6,6 +6,7 @@ from gateway import logs
 from gateway.audit import Audit
 from gateway.dialogue.switchboard import Switchboard
 from gateway.dialogue.tree import OFFICERS
+from gateway.evidence import Safe
 from gateway.identity import Directory, WrongKey
 from gateway.keys import derived_key
 from gateway.messaging.channels import Channels
@@ -40,6 +41,7 @@ class Wiring:
     channels: Channels
     doorbell: Doorbell
     heard: Heard
+    safe: Safe
     texts: Catalogue
     """In the language of the people who get them."""
     desk: Desk
@@ -73,6 +75,7 @@ def wire(settings: Settings) -> Wiring:
         channels=channels,
         doorbell=Doorbell(settings.redis_url),
         heard=Heard(),
+        safe=Safe(settings.encryption_keys),
         texts=texts["id"],
         desk=Desk(
             language=words,

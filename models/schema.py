@@ -9,7 +9,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from models import channels, inbox, officers, outbox, people, report  # noqa: F401  # they fill Base.metadata
+from models import channels, evidence, inbox, officers, outbox, people, report  # noqa: F401  # they fill Base.metadata
 from models.base import Base
 from models.database import Database
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from types import FrameType
 
-from gateway import logs
+from gateway import evidence, logs
 from gateway.dialogue import talking
 from gateway.messaging import canaries, sending
 from gateway.messaging.queues import Job
@@ -53,12 +53,13 @@ def forget_old_dialogues(office: Wiring) -> None:
 
 
 def keep_watch(office: Wiring) -> None:
-    """Send canaries that are due, look for channels that are deaf, and tell what is wrong."""
+    """Send canaries, look for deaf channels, tell what is wrong, and delete old evidence."""
     settings = office.settings
     with office.database.writing() as session:
         if settings.canary_every:
             canaries.send_due(session, office.directory, office.channels, settings.canary_every)
         attending.look_for_deaf(session, office.channels, settings.deaf_after)
+        evidence.forget_old(session, settings.evidence_kept_for)
         telling.tell(session, office.channels, office.texts, settings.timezone)
 
 

@@ -4,7 +4,18 @@ import sys
 
 import click
 
-from gateway.cli import card, channels, database, doctor, lists, officer, parse, roster, run
+from gateway.cli import (
+    card,
+    channels,
+    database,
+    doctor,
+    evidence,
+    lists,
+    officer,
+    parse,
+    roster,
+    run,
+)
 from gateway.cli.office import KNOWN, explain
 
 
@@ -25,6 +36,7 @@ for command in (
     lists.inbox,
     lists.requeue,
     channels.channels,
+    evidence.evidence,
     database.db,
     doctor.doctor,
 ):

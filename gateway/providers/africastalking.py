@@ -5,7 +5,10 @@ details. What matters most:
 
 - a message is posted as a form; it is posted again each minute, for up to 12 hours, until we answer
   200 exactly;
-- `date` comes as `2026-11-25 01:18:52` (UTC) or `2026-11-25T01:18:52Z`;
+- what a callback missed can be read from the account's inbox, under another id: the same message is
+  known by sender, text and time;
+- `date` comes as `2026-11-25 01:18:52` (UTC) or `2026-11-25T01:18:52Z`, and in the inbox as
+  `2026-11-25T01:18:52.000Z`: all are cut to whole seconds, that they may be equal;
 - the status word `Success` means *accepted* in the answer to a send and *delivered* in a delivery
   report: hence two tables;
 - a refusal comes with HTTP 201 and a status code for the recipient inside;
@@ -13,10 +16,13 @@ details. What matters most:
 """
 
 import json
-from collections.abc import Mapping
-from datetime import UTC, datetime
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 
+from africastalking.Application import ApplicationService
 from africastalking.SMS import SMSService
 
 from gateway.accounts import AfricasTalkingAccount
@@ -24,14 +30,18 @@ from gateway.providers import forms, http
 from gateway.providers.base import (
     Answer,
     DialogueEnd,
+    Health,
     InboundRequest,
     InboundSms,
     Intake,
     KeyPress,
     NoSuchRoute,
+    NotReached,
     NumberRefused,
+    OptOut,
     OutboundSms,
     OutOfCredit,
+    Polled,
     ReportedDelivery,
     Screen,
     SendDeferred,
@@ -68,20 +78,36 @@ _DELIVERY = {
 }
 
 
-class _Sms(SMSService):  # type: ignore[misc]  # the SDK ships no types
-    """The SDK's service, with our HTTP below it: theirs loses the status code and can hang."""
+#: An id that can be a mark: no database would keep a NUL, or an id without end.
+_SOME_ID = re.compile(r"[\w.:-]{1,60}", re.ASCII)
+_NO_ACCOUNT = "TIMPORA_AFRICASTALKING_USERNAME and _API_KEY are not set"
+#: A number as their SDK wants it, but without the line end that it lets pass.
+_NUMBER = re.compile(r"\+\d{4,}", re.ASCII)
+
+
+class _OurHttp:
+    """Our HTTP below a service of the SDK: theirs loses the status code and can hang."""
 
     def _make_request(  # noqa: PLR0917  # theirs
         self,
         url: str,
-        method: str,  # noqa: ARG002  # theirs to give; a send is always a POST
+        method: str,
         headers: Mapping[str, str],
-        data: Mapping[str, Any],
-        params: None,  # noqa: ARG002
+        data: Mapping[str, Any] | None,
+        params: Mapping[str, str] | None,
         callback: None = None,  # noqa: ARG002
         timeout: object = None,  # noqa: ARG002
     ) -> http.HttpAnswer:
-        return http.send(http.Call("POST", url, headers=headers, data=data))
+        call = http.Call(method, url, headers=headers, params=params or {}, data=data)
+        return http.ask(call) if method == "GET" else http.send(call)
+
+
+class _Sms(_OurHttp, SMSService):  # type: ignore[misc]  # the SDK ships no types
+    """To send, and to read the inbox."""
+
+
+class _Application(_OurHttp, ApplicationService):  # type: ignore[misc]
+    """To ask for the balance."""
 
 
 class AfricasTalking:
@@ -89,23 +115,31 @@ class AfricasTalking:
 
     name = "africastalking"
     claims_at_once = 1
+    tells_time = True
     sends_once = False
+    poll_every = timedelta(minutes=5)
 
     def __init__(self, account: AfricasTalkingAccount | None) -> None:
         """Take the account to send with; without one the adapter only receives."""
         self.can_send = account is not None
         self._service: _Sms | None = None
+        self._application: _Application | None = None
         if account is not None:
             self._service = _Sms(account.username, account.api_key)
+            self._application = _Application(account.username, account.api_key)
             self._sender = account.sender
             if account.base_url:
-                self._service._baseUrl = account.base_url + "/version1"  # noqa: SLF001  # no other way
+                base_url = account.base_url + "/version1"
+                self._service._baseUrl = base_url  # noqa: SLF001  # no other way
+                self._application._baseUrl = base_url  # noqa: SLF001
 
     def receive(self, request: InboundRequest) -> Intake:
-        """Read a callback; the path says which of the four it is."""
-        readers = {
+        """Read a callback; the path says which of the six it is."""
+        readers: Mapping[str, Callable[..., Intake]] = {
             "sms": _read_sms,
             "dlr": _read_delivery,
+            "optout": _read_opt_out,
+            "subscription": _read_subscription,
             "ussd": _read_key_press,
             "ussd/end": _read_end,
         }
@@ -123,17 +157,35 @@ class AfricasTalking:
     def send(self, message: OutboundSms) -> str | None:
         """Send through the SDK's service and read the recipient's own status."""
         if self._service is None:
-            raise SendDeferred("TIMPORA_AFRICASTALKING_USERNAME and _API_KEY are not set")
-        try:
-            answer = self._service.send(message.text, [message.to], sender_id=self._sender)
-        except ValueError:
-            # Without the error below, which quotes the number.
-            raise NumberRefused("not a number that Africa's Talking takes") from None
+            raise SendDeferred(_NO_ACCOUNT)
+        # Before their SDK does, whose error quotes the number.
+        if not _NUMBER.fullmatch(message.to):
+            raise NumberRefused("not a number that Africa's Talking takes")
+        answer = self._service.send(message.text, [message.to], sender_id=self._sender)
         return _accepted(answer, (message.text, message.to.lstrip("+"), self._service._api_key))  # noqa: SLF001
+
+    def poll(self, since: str | None) -> Polled:
+        """Read one page of the inbox after the mark: about a hundred messages, oldest first."""
+        mark = since or "0"
+        if self._service is None:
+            return Polled(Intake(), mark)
+        return _read_inbox(self._service.fetch_messages(last_received_id=mark), mark)
+
+    def kept(self, polled: Polled) -> None:
+        """Need not know: the mark says it all."""
+
+    def health(self) -> Health:
+        """Ask for the balance: who answers that is up, and takes our key."""
+        if self._application is None:
+            raise NotReached(_NO_ACCOUNT)
+        return _read_balance(self._application.fetch_application_data())
 
 
 def _accepted(answer: http.HttpAnswer, private: tuple[str, ...]) -> str | None:
     """Give the id of an accepted message, or raise what the answer means."""
+    if answer.status == HTTPStatus.CONFLICT:
+        # In Nigeria, of a number that wants no messages of this kind.
+        raise NumberRefused(f"HTTP 409: {http.quotable(answer.text, private)}")
     http.check_taken(answer, private)
     try:
         data = json.loads(answer.text)["SMSMessageData"]
@@ -172,22 +224,121 @@ def _end_notice(request: InboundRequest) -> tuple[dict[str, str], bool]:
 def _read_sms(form: Mapping[str, str], body: bytes, *, odd_encoding: bool) -> Intake:
     if not form.get("from", "").strip():
         return Intake(unreadable=(Unreadable("no sender (field `from`)", body),))
+    return Intake(messages=(_message(form, odd_encoding=odd_encoding),))
+
+
+def _message(form: Mapping[str, str], *, odd_encoding: bool) -> InboundSms:
     flags = ["odd_encoding"] if odd_encoding else []
     said = form.get("date", "").strip()
     moment = _moment(said)
     if said and moment is None:
         flags.append("odd_date")
-    rest = {name: form[name] for name in form if name not in {"from", "text", "id", "to"}}
-    message = InboundSms(
+    return InboundSms(
         sender=form["from"],
         recipient=form.get("to", "").strip() or None,
         text=form.get("text", ""),
         provider_message_id=forms.some_id(form.get("id", "")),
         network_time=moment,
         flags=tuple(flags),
-        payload=rest,
+        payload={name: form[name] for name in form if name not in {"from", "text", "id", "to"}},
     )
-    return Intake(messages=(message,))
+
+
+# What the inbox and the account say ---------------------------------------------------------------
+
+
+def _read_inbox(answer: http.HttpAnswer, mark: str) -> Polled:
+    """Read the rows that came, each for itself; the mark moves over all that have an id."""
+    if answer.status != HTTPStatus.OK:
+        raise NotReached(f"HTTP {answer.status}")
+    messages: list[InboundSms] = []
+    unreadable: list[Unreadable] = []
+    for row in _rows(answer.text):
+        fields = _fields(row)
+        if fields is None or not fields.get("from", "").strip():
+            body = json.dumps(row, ensure_ascii=False).encode("utf-8", "replace")
+            unreadable.append(Unreadable("a row of the inbox without a sender", body))
+        else:
+            messages.append(_message(fields, odd_encoding=False))
+        mark = _further(mark, forms.some_id(fields.get("id", "")) if fields else None)
+    return Polled(Intake(tuple(messages), unreadable=tuple(unreadable)), mark)
+
+
+def _rows(said: str) -> list[Any]:
+    """Give the rows of a page.
+
+    A page may be longer than what is read of an answer: then those that are whole are given, and
+    the next poll goes on behind them.
+    """
+    try:
+        rows = json.loads(said)["SMSMessageData"]["Messages"]
+    except json.JSONDecodeError:
+        rows = _whole_rows(said)
+    except (LookupError, TypeError, ValueError, RecursionError):
+        rows = None
+    if not isinstance(rows, list):
+        raise NotReached("an answer that is not theirs")
+    return rows
+
+
+def _whole_rows(said: str) -> list[Any] | None:
+    """Read the rows of a page that is cut off, up to the cut; None where there is no whole one."""
+    start = re.search(r'"SMSMessageData"\s*:\s*\{.*?"Messages"\s*:\s*\[\s*(?=\{)', said, re.DOTALL)
+    rows: list[Any] = []
+    place = start.end() if start else len(said)
+    decoder = json.JSONDecoder()
+    while place < len(said):
+        try:
+            row, place = decoder.raw_decode(said, place)
+        except (ValueError, RecursionError):
+            break
+        rows.append(row)
+        while place < len(said) and said[place] in ", \t\r\n":
+            place += 1
+    return rows or None
+
+
+def _fields(row: object) -> dict[str, str] | None:
+    """Read a row as the form that a callback would have; an id may be a number."""
+    if not isinstance(row, dict):
+        return None
+    return {
+        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for name, value in row.items()
+        if value is not None
+    }
+
+
+def _further(mark: str, row_id: str | None) -> str:
+    """Move the mark to a row's id, and never back where both are numbers."""
+    if row_id is None or not _SOME_ID.fullmatch(row_id):
+        return mark
+    if _is_number(mark) and _is_number(row_id):
+        return max(mark, row_id, key=int)
+    return row_id
+
+
+def _is_number(said: str) -> bool:
+    return re.fullmatch(r"\d{1,30}", said, re.ASCII) is not None
+
+
+def _read_balance(answer: http.HttpAnswer) -> Health:
+    if answer.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        return Health(is_up=False, says="it does not take our name and key")
+    if answer.status != HTTPStatus.OK:
+        return Health(is_up=False, says=f"HTTP {answer.status}")
+    try:
+        given = json.loads(answer.text)
+        # One spelling in the table of their documentation, the other in its example.
+        balance = (given.get("UserData") or given["userData"])["balance"]
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError):
+        return Health(is_up=False, says="an answer that is not theirs")
+    # Kept short and checked, as it is shown.
+    is_amount = re.fullmatch(r"([A-Z]{3} )?-?\d[\d.,]{0,20}", str(balance), re.ASCII)
+    return Health(is_up=True, says="answers", balance=str(balance) if is_amount else None)
+
+
+# The other callbacks ------------------------------------------------------------------------------
 
 
 def _read_delivery(form: Mapping[str, str], body: bytes, *, odd_encoding: bool) -> Intake:  # noqa: ARG001
@@ -205,6 +356,22 @@ def _read_delivery(form: Mapping[str, str], body: bytes, *, odd_encoding: bool) 
             ),
         )
     )
+
+
+def _read_opt_out(form: Mapping[str, str], body: bytes, *, odd_encoding: bool) -> Intake:  # noqa: ARG001
+    if not (sender := form.get("phoneNumber", "").strip()):
+        return Intake(unreadable=(Unreadable("no `phoneNumber` in an opt-out", body),))
+    return Intake(opt_outs=(OptOut(sender),))
+
+
+def _read_subscription(form: Mapping[str, str], body: bytes, *, odd_encoding: bool) -> Intake:
+    """Read who has joined or left a premium service; who has left wants no more of us."""
+    update = form.get("updateType", "").strip().lower()
+    if update == "deletion":
+        return _read_opt_out(form, body, odd_encoding=odd_encoding)
+    if update == "addition":
+        return Intake()
+    return Intake(unreadable=(Unreadable("an `updateType` that is none", body),))
 
 
 #: Longer than all that a person keys in one session of three minutes.
@@ -247,7 +414,10 @@ def _read_end(form: Mapping[str, str], body: bytes, *, odd_encoding: bool) -> In
 
 
 def _moment(said: str) -> datetime | None:
-    """Read a moment; a day without an hour is none, as two messages of that day would look one."""
+    """Read a moment, in whole seconds, as the inbox has milliseconds and a callback has none.
+
+    A day without an hour is none, as two messages of that day would look one.
+    """
     if len(said) < len("2026-11-25 01:18"):
         return None
     try:
@@ -257,6 +427,6 @@ def _moment(said: str) -> datetime | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     try:
-        return moment.astimezone(UTC)
+        return moment.astimezone(UTC).replace(microsecond=0)
     except OverflowError:
         return None

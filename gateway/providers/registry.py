@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from gateway.providers.africastalking import AfricasTalking
 from gateway.providers.base import Provider
+from gateway.providers.jasmin import Jasmin
 from gateway.providers.kannel import Kannel
 from gateway.providers.loopback import Loopback
 from gateway.providers.ussdjson import UssdJson
@@ -14,6 +15,7 @@ def providers(settings: Settings) -> Mapping[str, Provider]:
     """Make every adapter, by name; those without an account only receive."""
     made: tuple[Provider, ...] = (
         AfricasTalking(settings.accounts.africastalking),
+        Jasmin(settings.accounts.jasmin),
         Kannel(settings.accounts.kannel),
         Loopback(),
         UssdJson(settings.ussd_code),

@@ -5,6 +5,7 @@ that waits in the database either.
 """
 
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -17,6 +18,7 @@ from gateway.messaging.channels import Channels
 from gateway.providers.base import (
     Health,
     NotReached,
+    Polled,
     PolledProvider,
     Provider,
     WatchedProvider,
@@ -28,6 +30,8 @@ from models.states import AlarmKind
 _log = logs.logger()
 
 HEALTH_EVERY = timedelta(minutes=1)
+#: What is older than this is left out when a channel is read for the first time.
+_FIRST_READ = timedelta(days=2)
 #: Shorter than this a channel may be away, as a phone is that starts anew.
 _DOWN_FOR = timedelta(minutes=5)
 _WEAK_SIGNAL = 10
@@ -67,6 +71,8 @@ def poll(
     with database.reading() as session:
         since = receiving.poll_mark(session, name)
     polled = provider.poll(since)
+    if since is None:
+        polled = _without_old(polled, name)
     if not polled.brings_anything(since):
         return []
     with database.writing() as session:
@@ -82,6 +88,20 @@ def poll(
             standing.note_heard(session, name, with_message=True)
     provider.kept(polled)
     return accepted
+
+
+def _without_old(polled: Polled, channel: str) -> Polled:
+    """Leave out what is old when a channel is read for the first time.
+
+    An inbox that was in use before us holds what somebody else has long answered: it would all be
+    reported anew.
+    """
+    oldest = clock.now() - _FIRST_READ
+    messages = polled.intake.messages
+    kept = tuple(one for one in messages if one.network_time is None or one.network_time >= oldest)
+    if len(kept) < len(messages):
+        _log.warning("old_messages_left_out", channel=channel, messages=len(messages) - len(kept))
+    return replace(polled, intake=replace(polled.intake, messages=kept))
 
 
 def look_after(database: Database, channels: Channels, provider: WatchedProvider) -> None:

@@ -3,17 +3,25 @@
 
 import inspect
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 from urllib.parse import quote_plus
 
 import pytest
+from africastalking.Service import validate_phone
 from africastalking.SMS import SMSService
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.africastalking_server import API_KEY, SEND_PATH, AfricasTalkingServer
+from support.africastalking_server import (
+    API_KEY,
+    PAGE,
+    SEND_PATH,
+    USER_PATH,
+    AfricasTalkingServer,
+)
 from support.provider_contract import (
     FORM_PIECES,
     MESSAGE,
@@ -25,6 +33,8 @@ from support.provider_contract import (
     SeenRequest,
     SendingCase,
     UssdContract,
+    everything_told,
+    private_forms,
 )
 from support.raw_server import RawServer, body_of, http_answer, lasting_at_most
 from support.waiting import free_port
@@ -35,13 +45,17 @@ from gateway.providers.base import (
     AccountRefused,
     Answer,
     DialogueEnd,
+    Health,
     InboundRequest,
     InboundSms,
     Intake,
     KeyPress,
+    NotReached,
     NumberRefused,
+    OptOut,
     OutboundSms,
     OutOfCredit,
+    Polled,
     PolledProvider,
     ReportedDelivery,
     Screen,
@@ -50,6 +64,7 @@ from gateway.providers.base import (
     SendUnconfirmed,
     Throttled,
     Unreadable,
+    WatchedProvider,
 )
 from models.states import MessageStatus
 from parsers import msisdn
@@ -129,9 +144,8 @@ def unended(label: str, body: str | bytes, query: bytes = b"") -> InboundCase:
 DATES = [
     dated("a date without a zone is UTC", "2026-03-01 06:04:45", AT_0604),
     dated("a date in the ISO shape", "2026-03-01T06:04:45Z", AT_0604),
-    dated(
-        "a date with milliseconds", "2026-03-01T06:04:45.123Z", AT_0604.replace(microsecond=123000)
-    ),
+    dated("a date with milliseconds, as the inbox has it", "2026-03-01T06:04:45.000Z", AT_0604),
+    dated("a date with milliseconds, which are cut", "2026-03-01T06:04:45.999Z", AT_0604),
     dated("a date in the zone of Timor", "2026-03-01T14:04:45+08:00", AT_0604),
     dated("a date with blanks around it", " 2026-03-01 06:04:45 ", AT_0604),
     dated("a date in seconds since 1970", "1772345085", None),
@@ -262,6 +276,36 @@ ENDS = [
     unended("an end in bytes", b"\xff\x00\xfe"),
 ]
 
+NO_PHONE = "no `phoneNumber` in an opt-out"
+NO_UPDATE = "an `updateType` that is none"
+JOINED = "phoneNumber=%2B6281200000123&shortCode=22345&keyword=info&updateType="
+
+
+def opted_out(label: str, path: str, body: str, sender: str = PHONE) -> InboundCase:
+    return InboundCase(label, post(path, body), Intake(opt_outs=(OptOut(sender),)))
+
+
+OPT_OUTS = [
+    opted_out("an opt-out", "optout", "senderId=TIMPORA&phoneNumber=%2B6281200000123"),
+    opted_out("an opt-out of nobody's messages", "optout", "phoneNumber=%2B6281200000123"),
+    opted_out("an opt-out with a raw plus", "optout", "phoneNumber=+6281200000123", PHONE[1:]),
+    opted_out("an opt-out, told twice in one", "optout", "phoneNumber=1&phoneNumber=2", "1"),
+    unreadable("an opt-out of no phone", post("optout", "senderId=TIMPORA"), NO_PHONE),
+    unreadable("an opt-out of a blank phone", post("optout", "phoneNumber=+"), NO_PHONE),
+    unreadable("an opt-out in bytes", post("optout", b"\xff\x00"), NO_PHONE),
+    unreadable("an opt-out in the query", post("optout", "", query=b"phoneNumber=6281"), NO_PHONE),
+    opted_out("who leaves a service", "subscription", f"{JOINED}deletion"),
+    opted_out("who leaves a service, in capitals", "subscription", f"{JOINED}+Deletion+"),
+    InboundCase("who joins a service", post("subscription", f"{JOINED}addition"), Intake()),
+    InboundCase(
+        "who joins a service, in capitals", post("subscription", f"{JOINED}ADDITION"), Intake()
+    ),
+    unreadable("who does something else", post("subscription", f"{JOINED}renewal"), NO_UPDATE),
+    unreadable("who does nothing", post("subscription", JOINED), NO_UPDATE),
+    unreadable("nobody leaves", post("subscription", "updateType=deletion"), NO_PHONE),
+    unreadable("a service in JSON", post("subscription", "{}"), NO_UPDATE),
+]
+
 INBOUND = [
     sms(
         "a message with every field",
@@ -304,6 +348,7 @@ INBOUND = [
     unreadable("an empty body", post("sms", b""), NO_SENDER),
     unreadable("JSON", post("sms", '{"from": "+62812"}', "application/json"), NO_SENDER),
     unreadable("bytes", post("sms", b"\xff\x00\xfe"), NO_SENDER),
+    *OPT_OUTS,
     *DIALOGUES,
     *ENDS,
 ]
@@ -360,6 +405,19 @@ DELIVERY = [
         "s" * 60,
         None,
         "r" * 60,
+    ),
+    report(
+        "a reason without the slip of their pen",
+        "id=ATXid_1&status=Rejected&failureReason=NotNetworkSubscriber",
+        "Rejected",
+        MessageStatus.FAILED,
+        "NotNetworkSubscriber",
+    ),
+    report(
+        "a count that is no number",
+        "id=ATXid_1&status=Buffered&retryCount=none",
+        "Buffered",
+        MessageStatus.SENT,
     ),
     no_report("no id", "status=Success"),
     no_report("None for an id", "id=None&status=Success"),
@@ -420,6 +478,12 @@ SENDING = [
     SendingCase("forbidden", "http:403", AccountRefused),
     SendingCase("a form that they do not like", "http:400", SendRefused),
     SendingCase("an address that is wrong", "http:404", SendRefused),
+    SendingCase(
+        "a number that wants none, told by the status",
+        "http:409",
+        NumberRefused,
+        "HTTP 409: Conflict",
+    ),
     SendingCase("too many at once", "http:429", Throttled, "HTTP 429"),
     SendingCase("trouble of theirs", "http:500", SendDeferred, "HTTP 500"),
     SendingCase("out of service", "http:503", SendDeferred, "HTTP 503"),
@@ -483,6 +547,20 @@ SENDING = [
         requests=0,
     ),
     SendingCase(
+        "a number with a line end, which their SDK lets pass",
+        "accept",
+        NumberRefused,
+        "not a number that Africa's Talking takes",
+        OutboundSms(TOKEN, f"{MESSAGE.to}\n", MESSAGE.text),
+        requests=0,
+    ),
+    SendingCase(
+        "a text of three parts with an emoji",
+        "accept",
+        IdGiven,
+        message=OutboundSms(TOKEN, MESSAGE.to, "Terima kasih \U0001f600 " * 10),
+    ),
+    SendingCase(
         "a text that no encoding holds",
         "accept",
         SendDeferred,
@@ -525,7 +603,9 @@ def account(base_url: str | None, sender: str | None = SENDER) -> AfricasTalking
 
 class TestAfricasTalking(UssdContract):
     NAME = "africastalking"
-    ROUTES: ClassVar[Mapping[str, str]] = dict.fromkeys(("sms", "dlr", "ussd", "ussd/end"), "POST")
+    ROUTES: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("sms", "dlr", "optout", "subscription", "ussd", "ussd/end"), "POST"
+    )
     INBOUND: ClassVar = INBOUND
     DELIVERY: ClassVar = DELIVERY
     SENDING: ClassVar = SENDING
@@ -537,6 +617,7 @@ class TestAfricasTalking(UssdContract):
         b"phoneNumber=",
         b"phonenumber=6",
         b"text=1*",
+        b"updateType=deletion",
     )
 
     def adapter(self) -> AfricasTalking:
@@ -623,9 +704,17 @@ class TestAfricasTalking(UssdContract):
         with pytest.raises(SendDeferred, match="TIMPORA_AFRICASTALKING_USERNAME and _API_KEY"):
             AfricasTalking(None).send(MESSAGE)
 
-    def test_it_is_not_polled_and_claims_one_at_a_time(self):
-        assert not isinstance(self.adapter(), PolledProvider)
+    def test_it_is_polled_and_watched_and_claims_one_at_a_time(self):
+        assert isinstance(self.adapter(), PolledProvider)
+        assert isinstance(self.adapter(), WatchedProvider)
         assert self.adapter().claims_at_once == 1
+
+    def test_an_opt_out_that_comes_again_says_the_same(self):
+        body = "senderId=TIMPORA&phoneNumber=%2B6281200000123"
+
+        first, second = (self.adapter().receive(post("optout", body)) for _ in range(2))
+
+        assert first == second == Intake(opt_outs=(OptOut(PHONE),))
 
     def test_without_a_sender_the_field_is_left_out(self):
         with AfricasTalkingServer.running() as stand_in:
@@ -671,6 +760,396 @@ class TestAfricasTalking(UssdContract):
                 AfricasTalking(account(stand_in.url)).send(MESSAGE)
 
 
+def page(*rows: Any) -> bytes:
+    return http_answer(json.dumps({"SMSMessageData": {"Messages": rows}}), "200 OK")
+
+
+def row(**fields: Any) -> dict[str, Any]:
+    plain = {
+        "linkId": "",
+        "text": "WNA#Australia#2",
+        "to": "22345",
+        "id": 15071,
+        "date": "2026-03-01T06:04:45.000Z",
+        "from": PHONE,
+    }
+    return {name: value for name, value in (plain | fields).items() if value is not None}
+
+
+def polled(*rows: Any, since: str | None = None) -> Polled:
+    """Poll a server that has these rows."""
+    with RawServer.answering(page(*rows)) as server:
+        return AfricasTalking(account(server.url)).poll(since)
+
+
+class TestInbox:
+    """What a callback missed can be read from their inbox."""
+
+    def test_a_row_is_the_message_that_a_callback_would_have_brought(self):
+        (read,) = polled(row()).intake.messages
+        callback = (
+            "linkId=&text=WNA%23Australia%232&to=22345&id=5f0c-demo&date=2026-03-01+06%3A04%3A45"
+            "&from=%2B6281200000123"
+        )
+        (called,) = AfricasTalking(None).receive(post("sms", callback)).messages
+
+        # The ids are of two kinds: what makes them one for us is sender, text and time.
+        assert read == InboundSms(
+            sender=PHONE,
+            recipient="22345",
+            text="WNA#Australia#2",
+            provider_message_id="15071",
+            network_time=AT_0604,
+            payload={"linkId": "", "date": "2026-03-01T06:04:45.000Z"},
+        )
+        assert (read.sender, read.text, read.network_time) == (
+            called.sender,
+            called.text,
+            called.network_time,
+        )
+
+    def test_milliseconds_do_not_tell_two_readings_of_one_message_apart(self):
+        (read,) = polled(row(date="2026-03-01T06:04:45.731Z")).intake.messages
+
+        assert read.network_time == AT_0604
+
+    def test_the_inbox_is_asked_as_they_want_it(self):
+        with AfricasTalkingServer.running() as stand_in:
+            adapter = AfricasTalking(account(stand_in.url))
+            adapter.poll(None)
+            adapter.poll("15071")
+
+            asked = stand_in.asked
+        assert [one.path for one in asked] == [SEND_PATH, SEND_PATH]
+        assert [one.params for one in asked] == [
+            {"username": USERNAME, "lastReceivedId": "0"},
+            {"username": USERNAME, "lastReceivedId": "15071"},
+        ]
+        headers = {name.lower(): value for name, value in asked[0].headers.items()}
+        assert headers["apikey"] == API_KEY
+        assert headers["accept"] == "application/json"
+
+    def test_page_after_page_is_read_until_nothing_is_left(self):
+        with AfricasTalkingServer.running() as stand_in:
+            for number in range(PAGE * 2 + 1):
+                stand_in.gets(PHONE, f"NIHIL {number}")
+            adapter = AfricasTalking(account(stand_in.url))
+            mark: str | None = None
+            pages = []
+            for _ in range(4):
+                found = adapter.poll(mark)
+                adapter.kept(found)
+                pages.append([message.text for message in found.intake.messages])
+                mark = found.since
+
+        assert [len(one) for one in pages] == [PAGE, PAGE, 1, 0]
+        assert len({text for one in pages for text in one}) == PAGE * 2 + 1
+        assert mark == str(15071 + PAGE * 2)
+
+    def test_nothing_new_leaves_the_mark_where_it_was(self):
+        assert polled(since="15071") == Polled(Intake(), "15071")
+        assert polled() == Polled(Intake(), "0")
+
+    @pytest.mark.parametrize(
+        ("since", "ids", "mark"),
+        [
+            (None, [7, 8, 9], "9"),
+            ("8", [9, 7], "9"),
+            ("9", [7, 8], "9"),
+            ("99", ["100", "98"], "100"),
+            (None, ["a-1", "a-2"], "a-2"),
+            ("a-1", [5], "5"),
+            ("5", [None, "None", ""], "5"),
+            ("5", [None, 6, None], "6"),
+            ("5", ["a\x00b", "9" * 61, "\ud800", {}, 1.5e300], "5"),
+        ],
+        ids=[
+            "in order",
+            "out of order",
+            "old rows again",
+            "numbers in quotes",
+            "ids that are no numbers",
+            "numbers after words",
+            "no ids",
+            "rows without ids beside one that has its own",
+            "ids that no database keeps",
+        ],
+    )
+    def test_the_mark_moves_over_what_was_read_and_never_back(
+        self, since: str | None, ids: list[Any], mark: str
+    ):
+        found = polled(*(row(id=one) for one in ids), since=since)
+
+        assert found.since == mark
+        assert len(found.intake.messages) == len(ids)
+
+    @pytest.mark.parametrize(
+        "bad",
+        [
+            row(**{"from": None, "id": 15072}),
+            row(**{"from": " ", "id": 15072}),
+            {"id": 15072},
+            {},
+            "PMI",
+            None,
+            [],
+            5,
+        ],
+        ids=["no sender", "a blank one", "an id alone", "nothing", "a word", "null", "a list", "5"],
+    )
+    def test_a_row_that_cannot_be_read_spoils_none_beside_it(self, bad: Any):
+        found = polled(row(text="WNA"), bad, row(text="NIHIL", id=15073))
+
+        assert [message.text for message in found.intake.messages] == ["WNA", "NIHIL"]
+        (apart,) = found.intake.unreadable
+        assert apart.reason == "a row of the inbox without a sender"
+        assert json.loads(apart.body) == bad
+        assert found.since == "15073"
+
+    def test_a_bad_row_at_the_end_is_not_read_for_ever(self):
+        assert polled(row(), row(**{"from": None, "id": 15072})).since == "15072"
+
+    @pytest.mark.parametrize(
+        ("fields", "expected"),
+        [
+            ({"text": None}, {"text": ""}),
+            ({"text": ""}, {"text": ""}),
+            ({"text": 5}, {"text": "5"}),
+            ({"text": "café \U0001f600"}, {"text": "café \U0001f600"}),
+            ({"from": "MTN"}, {"sender": "MTN"}),
+            ({"from": 22345}, {"sender": "22345"}),
+            ({"to": None}, {"recipient": None}),
+            ({"id": None}, {"provider_message_id": None}),
+            ({"id": "None"}, {"provider_message_id": None}),
+            ({"id": "5f0c-demo"}, {"provider_message_id": "5f0c-demo"}),
+            ({"date": None}, {"network_time": None, "flags": ()}),
+            ({"date": "yesterday"}, {"network_time": None, "flags": ("odd_date",)}),
+            ({"date": 1772345085}, {"network_time": None, "flags": ("odd_date",)}),
+        ],
+        ids=[
+            "no text",
+            "an empty text",
+            "a text that is a number",
+            "letters and signs",
+            "a name",
+            "a short code that is a number",
+            "no recipient",
+            "no id",
+            "None for an id",
+            "an id as a callback has it",
+            "no date",
+            "a date that is none",
+            "a date in seconds",
+        ],
+    )
+    def test_a_field_is_read_as_well_as_it_can_be(
+        self, fields: dict[str, Any], expected: dict[str, Any]
+    ):
+        (read,) = polled(row(**fields)).intake.messages
+
+        assert {name: getattr(read, name) for name in expected} == expected
+
+    def test_null_stands_for_nothing(self):
+        nulls = dict.fromkeys(("text", "to", "date", "linkId", "id"))
+
+        found = polled({"from": PHONE, **nulls})
+
+        assert found == Polled(Intake((InboundSms(PHONE, None, ""),)), "0")
+
+    def test_half_of_a_surrogate_pair_harms_nothing(self):
+        (read,) = polled(row(text="salah \ud800")).intake.messages
+
+        assert read.text.startswith("salah ")
+
+    def test_of_a_page_that_is_cut_off_the_whole_rows_count(self):
+        rows = [row(id=number, text="x" * 900) for number in range(1, PAGE + 1)]
+
+        found = polled(*rows)
+        rest = polled(*rows[len(found.intake.messages) :], since=found.since)
+
+        # Of an answer no more than 64 KiB is read.
+        assert 50 < len(found.intake.messages) < PAGE
+        assert found.since == str(len(found.intake.messages))
+        assert found.intake.unreadable == ()
+        assert rest.since == str(PAGE)
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            http_answer("The supplied authentication is invalid", "401 Unauthorized"),
+            http_answer("trouble", "500 Internal Server Error"),
+            page(row()).replace(b"200 OK", b"500 Trouble"),
+            http_answer("", "302 Found"),
+            http_answer("", "200 OK"),
+            http_answer("<AfricasTalkingResponse/>", "200 OK"),
+            http_answer("null", "200 OK"),
+            http_answer("[]", "200 OK"),
+            http_answer('{"SMSMessageData": {}}', "200 OK"),
+            http_answer('{"SMSMessageData": {"Messages": {}}}', "200 OK"),
+            http_answer('{"SMSMessageData": {"Messages": [', "200 OK"),
+            http_answer('{"SMSMessageData": {"Messages": [{"from": "6', "200 OK"),
+            http_answer("[" * 60_000, "200 OK"),
+            http_answer('{"SMSMessageData": {"Messages": [' + "9" * 5000 + "]}}", "200 OK"),
+            http_answer(b"\xff\xfe\x00", "200 OK"),
+            page(row())[:60],
+            b"",
+        ],
+        ids=[
+            "a key that is wrong",
+            "trouble of theirs",
+            "trouble of theirs with a page",
+            "another address",
+            "nothing",
+            "XML",
+            "null",
+            "a list",
+            "no messages",
+            "messages that are no list",
+            "a page cut off before the first row",
+            "a page cut off in the first row",
+            "JSON too deep to read",
+            "a number without end",
+            "bytes",
+            "half of the headers",
+            "no answer",
+        ],
+    )
+    def test_trouble_is_said_by_one_error_that_quotes_nothing(self, answer: bytes):
+        with RawServer.answering(answer) as server:
+            adapter = AfricasTalking(account(server.url))
+
+            with pytest.raises(NotReached) as raised:
+                adapter.poll("15071")
+
+        assert re.fullmatch(
+            r"HTTP \d{3}|an answer that is not theirs|no answer within 9.5 s \(\w+\)",
+            str(raised.value),
+        )
+
+    def test_nobody_there_is_said_by_the_same_error(self):
+        with pytest.raises(NotReached):
+            AfricasTalking(account(f"http://127.0.0.1:{free_port()}")).poll(None)
+
+    def test_a_row_of_whatever_depth_is_kept(self):
+        deep = "[" * 400 + "]" * 400
+
+        body = json.dumps({"SMSMessageData": {"Messages": [{"from": "6", "id": 1, "x": 0}]}})
+        body = body.replace('"x": 0', f'"x": {deep}')
+        with RawServer.answering(http_answer(body, "200 OK")) as server:
+            found = AfricasTalking(account(server.url)).poll(None)
+
+        assert found.since == "1"
+        assert found.intake.messages[0].payload == {"x": deep}
+
+    def test_without_an_account_it_brings_nothing(self):
+        assert AfricasTalking(None).poll(None) == Polled(Intake(), "0")
+        assert AfricasTalking(None).poll("7") == Polled(Intake(), "7")
+        assert AfricasTalking(None).poll_every == timedelta(minutes=5)
+
+    def test_a_poll_tells_nothing_at_all(
+        self, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    ):
+        with everything_told(caplog, capfd) as told:
+            polled(row(), row(**{"from": None}))
+
+        private = private_forms(API_KEY, PHONE, "WNA#Australia#2")
+        assert [form for form in private if any(form in line for line in told)] == []
+
+    def test_any_page_ends_in_messages_or_in_the_one_error(self):
+        words = st.sampled_from(["SMSMessageData", "Messages", "from", "text", "id", "date"])
+        leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+        values = st.recursive(
+            leaves, lambda inner: st.lists(inner) | st.dictionaries(words, inner), max_leaves=8
+        )
+        theirs = st.lists(st.dictionaries(words, leaves) | values).map(
+            lambda rows: {"SMSMessageData": {"Messages": rows}}
+        )
+        bodies = (theirs | values).map(json.dumps).map(str.encode) | st.binary()
+
+        with RawServer.answering() as server:
+            adapter = AfricasTalking(account(server.url))
+
+            @settings(max_examples=100, deadline=None)
+            @given(bodies, st.integers(min_value=0))
+            def poll(body: bytes, cut: int) -> None:
+                server.answer = lambda _request: http_answer(body[: cut or None], "200 OK")
+                try:
+                    found = adapter.poll("1")
+                except NotReached:
+                    return
+                assert isinstance(found.since, str)
+
+            poll()
+
+
+class TestHealth:
+    """What the account says of itself."""
+
+    @pytest.mark.parametrize("name", ["UserData", "userData"])
+    def test_the_balance_is_read_by_either_name(self, name: str):
+        body = json.dumps({name: {"balance": "KES 1785.50"}})
+        with RawServer.answering(http_answer(body, "200 OK")) as server:
+            health = AfricasTalking(account(server.url)).health()
+
+        assert health == Health(is_up=True, says="answers", balance="KES 1785.50")
+
+    def test_the_balance_is_asked_for_as_they_want_it(self):
+        with AfricasTalkingServer.running() as stand_in:
+            stand_in.balance = "USD -0.05"
+            health = AfricasTalking(account(stand_in.url)).health()
+            (asked,) = stand_in.asked
+
+        assert health == Health(is_up=True, says="answers", balance="USD -0.05")
+        assert (asked.path, asked.params) == (USER_PATH, {"username": USERNAME})
+        assert API_KEY in asked.headers.values()
+
+    @pytest.mark.parametrize(
+        ("balance", "expected"),
+        [
+            (1785.5, "1785.5"),
+            ("KES 1,785.50", "KES 1,785.50"),
+            ("", None),
+            (None, None),
+            ("call +6281200000123 now", None),
+            ("KES " + "9" * 30, None),
+            ({"KES": 5}, None),
+        ],
+        ids=["a number", "thousands", "nothing", "null", "a sentence", "too long", "an object"],
+    )
+    def test_only_an_amount_is_shown(self, balance: Any, expected: str | None):
+        body = json.dumps({"UserData": {"balance": balance}})
+        with RawServer.answering(http_answer(body, "200 OK")) as server:
+            health = AfricasTalking(account(server.url)).health()
+
+        assert health == Health(is_up=True, says="answers", balance=expected)
+
+    @pytest.mark.parametrize(
+        ("status", "body", "says"),
+        [
+            ("401 Unauthorized", "The key is wrong", "it does not take our name and key"),
+            ("403 Forbidden", "", "it does not take our name and key"),
+            ("500 Trouble", "", "HTTP 500"),
+            ("200 OK", "<UserData/>", "an answer that is not theirs"),
+            ("200 OK", "null", "an answer that is not theirs"),
+            ("200 OK", '{"UserData": 5}', "an answer that is not theirs"),
+            ("200 OK", '{"UserData": {}}', "an answer that is not theirs"),
+            ("200 OK", "[" * 60_000, "an answer that is not theirs"),
+        ],
+        ids=["401", "403", "500", "XML", "null", "a number", "no balance", "too deep to read"],
+    )
+    def test_an_answer_that_is_no_balance_is_trouble(self, status: str, body: str, says: str):
+        with RawServer.answering(http_answer(body, status)) as server:
+            health = AfricasTalking(account(server.url)).health()
+
+        assert health == Health(is_up=False, says=says)
+
+    def test_nobody_there_is_said_by_an_error(self):
+        with pytest.raises(NotReached):
+            AfricasTalking(account(f"http://127.0.0.1:{free_port()}")).health()
+        with pytest.raises(NotReached, match="TIMPORA_AFRICASTALKING_USERNAME and _API_KEY"):
+            AfricasTalking(None).health()
+
+
 class TestTheirSdk:
     """What we use of the SDK that it does not promise: a new version may have it no more."""
 
@@ -704,10 +1183,15 @@ class TestTheirSdk:
         }
 
     def test_the_hook_has_the_parameters_that_we_take(self):
-        ours = AfricasTalking(account(None))._service
+        adapter = AfricasTalking(account(None))
 
         theirs = inspect.signature(SMSService._make_request).parameters
-        assert list(inspect.signature(type(ours)._make_request).parameters) == list(theirs)
+        for ours in (adapter._service, adapter._application):
+            assert list(inspect.signature(type(ours)._make_request).parameters) == list(theirs)
+
+    @pytest.mark.parametrize("number", [MESSAGE.to, "+1234", "+628111234567890"])
+    def test_it_takes_every_number_that_we_let_pass(self, number: str):
+        assert validate_phone(number)
 
     @pytest.mark.parametrize(
         ("username", "host"),
@@ -716,5 +1200,11 @@ class TestTheirSdk:
     def test_the_user_name_chooses_the_host(self, username: str, host: str):
         service = AfricasTalking(AfricasTalkingAccount(username, API_KEY, None, None))._service
 
+        application = AfricasTalking(
+            AfricasTalkingAccount(username, API_KEY, None, None)
+        )._application
+
         assert service is not None
+        assert application is not None
         assert service._make_url("/messaging") == f"https://{host}/version1/messaging"
+        assert application._make_url("/user") == f"https://{host}/version1/user"

@@ -1,6 +1,7 @@
 """Polled channels: each row of theirs is accepted once, however often it is read."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,11 @@ OTHER_PHONE = "+6281200000124"
 @pytest.fixture
 def modem(tmp_path: Path) -> Modem:
     return Modem(tmp_path / "modem.db")
+
+
+@pytest.fixture(autouse=True)
+def _the_day_of_the_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "now", lambda: datetime(2026, 3, 1, 6, 10, tzinfo=UTC))
 
 
 @pytest.fixture
@@ -144,3 +150,17 @@ def test_no_line_tells_a_number_or_a_text(
     assert "request_quarantined" in "".join(told)
     for form in private_forms(PHONE, OTHER_PHONE, "WNA#Australia#2"):
         assert [line for line in told if form in line] == []
+
+
+def test_an_inbox_that_was_in_use_before_us_is_not_reported_anew(
+    modem_office: Wiring, modem: Modem
+):
+    modem.gets(PHONE, "WNA#Australia#2", at="2026-02-20 06:04:45")
+    modem.gets(OTHER_PHONE, "NIHIL")
+    attend(modem_office)
+    assert accepted(modem_office) == [("NIHIL", 0)]
+
+    # After a week without power, all that came meanwhile is new to us.
+    modem.gets(PHONE, "WNA#Jerman#1", at="2026-02-21 06:04:45")
+    attend(modem_office)
+    assert accepted(modem_office) == [("NIHIL", 0), ("WNA#Jerman#1", 0)]

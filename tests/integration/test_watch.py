@@ -218,7 +218,7 @@ def test_a_poll_that_fails_is_asked_again_and_loses_nothing(
 ):
     modem = Modem(tmp_path / "three.db")
     provider = Watched(modem, "modem")
-    modem.gets(KADES, "NIHIL")
+    modem.gets(KADES, "NIHIL", at="2026-11-25 02:04:45")
     real = provider.poll
 
     def away(since: str | None) -> Polled:  # noqa: ARG001

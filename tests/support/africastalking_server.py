@@ -1,4 +1,4 @@
-"""A local stand-in for Africa's Talking: the send API, and the delivery reports it posts.
+"""A local stand-in for Africa's Talking: its API, and the delivery reports it posts.
 
 For people and acceptance checks too:
 
@@ -17,6 +17,9 @@ does while it runs, `GET /_requests` lists what it has seen. The behaviours:
     drip                   answers, a byte of the body each second
     drip-headers           answers, a byte of the headers each second
     close                  takes the request and hangs up
+
+The inbox (`GET /version1/messaging`) and the balance (`GET /version1/user`) can be read, too. `POST
+/_inbox` (form: from, text, to, date) puts a message into the inbox.
 """
 
 import argparse
@@ -39,6 +42,9 @@ from uuid import uuid4
 from xml.sax.saxutils import escape
 
 SEND_PATH = "/version1/messaging"
+USER_PATH = "/version1/user"
+#: So many rows has a page of the inbox.
+PAGE = 100
 API_KEY = "atsk_demo"
 ACCEPTED = {100: "Processed", 101: "Success", 102: "Queued"}
 REFUSED = {
@@ -89,6 +95,15 @@ class ReceivedRequest:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """One request for the inbox or the balance."""
+
+    path: str
+    headers: dict[str, str]
+    params: dict[str, str]
+
+
+@dataclass(frozen=True)
 class DeliveryPlan:
     """When and how delivery reports are posted by themselves after a message is taken."""
 
@@ -112,8 +127,11 @@ class AfricasTalkingServer:
     ) -> None:
         self.api_key = api_key
         self.delivery = delivery
+        self.balance = "KES 1785.50"
+        self.asked: list[Asked] = []
         self.stopping = threading.Event()
         self._requests: list[ReceivedRequest] = []
+        self._inbox: list[dict[str, str | int]] = []
         self._behaviour = "accept"
         self._behaviour_for: dict[str, str] = {}
         self._lock = threading.Lock()
@@ -121,7 +139,7 @@ class AfricasTalkingServer:
         self._on_request = on_request
         handler = type("Handler", (_Handler,), {"stand_in": self})
         self._http = _QuietServer(("127.0.0.1", port), handler)
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
 
     @classmethod
     @contextmanager
@@ -184,6 +202,35 @@ class AfricasTalkingServer:
     def sent_to(self, number: str) -> list[ReceivedRequest]:
         """Return the requests that named this number."""
         return [one for one in self.requests if number in one.recipients]
+
+    def gets(
+        self,
+        sender: str,
+        text: str,
+        *,
+        to: str = "22345",
+        date: str = "2026-11-25T01:18:52.000Z",
+        row_id: int | str | None = None,
+    ) -> None:
+        """Put a message into the inbox; its id counts up unless it is given."""
+        with self._lock:
+            self._inbox.append(
+                {
+                    "linkId": "",
+                    "text": text,
+                    "to": to,
+                    "id": row_id or 15071 + len(self._inbox),
+                    "date": date,
+                    "from": sender,
+                }
+            )
+
+    def inbox_after(self, last_id: str) -> list[dict[str, str | int]]:
+        """Return the page of the inbox that follows an id; 0 stands before the first."""
+        with self._lock:
+            ids = ["0", *(str(row["id"]) for row in self._inbox)]
+            start = ids.index(last_id) if last_id in ids else len(ids)
+            return self._inbox[start : start + PAGE]
 
     def forget(self) -> None:
         """Forget what was seen; behaviours stay."""
@@ -289,8 +336,25 @@ class _Handler(BaseHTTPRequestHandler):
         if urlsplit(self.path).path == "/_requests":
             seen = [asdict(one) for one in self.stand_in.requests]
             self._answer(200, json.dumps(seen), "application/json")
+        elif urlsplit(self.path).path in {SEND_PATH, USER_PATH}:
+            self._tell()
         else:
             self._answer(404, "Not Found")
+
+    def _tell(self) -> None:
+        """Tell the inbox, or the balance."""
+        address = urlsplit(self.path)
+        params = dict(parse_qsl(address.query, keep_blank_values=True))
+        self.stand_in.asked.append(Asked(address.path, dict(self.headers), params))
+        if self.headers.get("apiKey") != self.stand_in.api_key:
+            self._answer(401, BODIES[401])
+        elif address.path == USER_PATH:
+            told: dict[str, Any] = {"UserData": {"balance": self.stand_in.balance}}
+            self._answer(200, json.dumps(told), "application/json")
+        else:
+            rows = self.stand_in.inbox_after(params.get("lastReceivedId", "0"))
+            told = {"SMSMessageData": {"Messages": rows}}
+            self._answer(200, json.dumps(told), "application/json")
 
     def do_POST(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
@@ -299,6 +363,14 @@ class _Handler(BaseHTTPRequestHandler):
         path = urlsplit(self.path).path
         if path == "/_behaviour":
             self.stand_in.behave(fields.get("behaviour", ""), number=fields.get("number", ""))
+            self._answer(200, "ok")
+        elif path == "/_inbox":
+            self.stand_in.gets(
+                fields.get("from", ""),
+                fields.get("text", ""),
+                to=fields.get("to", "22345"),
+                date=fields.get("date", "2026-11-25T01:18:52.000Z"),
+            )
             self._answer(200, "ok")
         elif path == SEND_PATH:
             self._send(fields)

@@ -158,6 +158,8 @@ class ProviderContract:
     NAME: ClassVar[str]
     ROUTES: ClassVar[Mapping[str, str | tuple[str, ...]]] = {}
     """The path of each webhook, and the method or methods that it takes."""
+    ANSWER: ClassVar[Answer] = Answer()
+    """What it expects to hear where all is well."""
     INBOUND: ClassVar[Sequence[InboundCase]] = ()
     DELIVERY: ClassVar[Sequence[DeliveryCase]] = ()
     SENDING: ClassVar[Sequence[SendingCase]] = ()
@@ -224,9 +226,9 @@ class ProviderContract:
         if delivery.expected is None:
             assert len(intake.unreadable) == 1
             assert intake.unreadable[0].body == delivery.request.body
-            assert intake == Intake(unreadable=intake.unreadable)
+            assert intake == Intake(unreadable=intake.unreadable, answer=self.ANSWER)
         else:
-            assert intake == Intake(deliveries=(delivery.expected,))
+            assert intake == Intake(deliveries=(delivery.expected,), answer=self.ANSWER)
 
     def test_sending_asks_and_ends_as_in_the_table(self, sending: SendingCase):
         with self.reaching(sending.behaviour) as reached:

@@ -121,9 +121,24 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("canaries", schema=None) as batch_op:
         batch_op.create_index("ix_canaries_channel_id", ["channel", "id"], unique=False)
+    op.create_table(
+        "evidence",
+        sa.Column("id", _ID, nullable=False),
+        sa.Column("channel", sa.Text(), nullable=False),
+        sa.Column("inbox_id", _ID, nullable=True),
+        sa.Column("sealed", sa.Text(), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["inbox_id"], ["inbox.id"], name=op.f("fk_evidence_inbox_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_evidence")),
+        sqlite_autoincrement=True,
+    )
+    with op.batch_alter_table("evidence", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_evidence_inbox_id"), ["inbox_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_evidence_received_at"), ["received_at"], unique=False)
 
 
 def downgrade() -> None:
+    op.drop_table("evidence")
     op.drop_table("canaries")
     op.drop_table("alarms")
     op.drop_table("channel_states")
