@@ -36,11 +36,6 @@ class Safe:
         fernets = [Fernet(base64.urlsafe_b64encode(key)) for key in derived]
         self._fernet = MultiFernet(fernets) if fernets else None
 
-    @property
-    def is_used(self) -> bool:
-        """Say whether anything is kept."""
-        return self._fernet is not None
-
     def keep(
         self, session: Session, channel: str, request: InboundRequest, inbox_id: int | None
     ) -> None:

@@ -77,9 +77,8 @@ def _keep(office: Wiring, provider: Provider, asked: InboundRequest, intake: Int
             accepted = receiving.accept(
                 session, office.directory, provider.name, intake, office.channels
             )
-            # Of USSD nothing: what was keyed may be a PIN.
-            is_ussd = intake.awaits_screen or bool(intake.dialogue_ends)
-            if office.safe.is_used and not is_ussd and (accepted or intake.unreadable):
+            # What an adapter sets apart without its body may hold a PIN, and is kept nowhere.
+            if accepted or any(item.body for item in intake.unreadable):
                 first = accepted[0] if accepted else None
                 office.safe.keep(session, provider.name, asked, first)
             if is_sign_of_life:
