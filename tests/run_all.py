@@ -49,10 +49,13 @@ def check(name: str, *command: str) -> Stage:
     return Stage(name, [str(BIN / command[0]), *command[1:]])
 
 
-def tests(name: str, *folders: str) -> Stage:
-    """Make a stage of tests."""
+def run_of_tests(name: str, *folders: str, at_once: int = 1, only: str = "") -> Stage:
+    """Make a stage of tests, several at once where none measures time; `only` names a mark."""
     plugins = ["-p", "support.tally", *(("-p", "support.no_skips") if IN_CI else ())]
-    command = [sys.executable, "-m", "pytest", *plugins, "--durations=5", *folders]
+    parallel = ["-n", str(at_once), "--dist", "worksteal"] if at_once > 1 else []
+    marked = ["-m", only] if only else []
+    options = [*plugins, *parallel, *marked, "--durations=5"]
+    command = [sys.executable, "-m", "pytest", *options, *folders]
     return Stage(name, command, list(folders))
 
 
@@ -63,10 +66,11 @@ def stages() -> list[Stage]:
         check("lint", "ruff", "check", "."),
         check("types", "mypy"),
         check("imports", "lint-imports"),
-        tests("unit", "tests/unit", "tests/contract", "tests/property"),
-        tests("integration", "tests/integration"),
-        tests("browser", "tests/browser"),
-        tests("end to end", "tests/e2e"),
+        run_of_tests("unit", "tests/unit", "tests/contract", "tests/property"),
+        run_of_tests("integration", "tests/integration", at_once=2, only="not alone"),
+        run_of_tests("alone", "tests/integration", only="alone"),
+        run_of_tests("browser", "tests/browser"),
+        run_of_tests("end to end", "tests/e2e"),
     ]
 
 

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from statistics import quantiles
 
+import pytest
 import sqlalchemy as sa
 from support.office_work import register
 
@@ -29,6 +30,7 @@ while draining.drain_some(office.database, office.desk).handled:
 """
 
 
+@pytest.mark.alone
 def test_small_writes_are_answered_while_five_thousand_rows_are_drained(
     office: Wiring, tmp_path: Path
 ) -> None:
