@@ -86,7 +86,11 @@ def poll(
         )
         if accepted:
             standing.note_heard(session, name, with_message=True)
-    provider.kept(polled)
+    try:
+        provider.kept(polled)
+    except NotReached as error:
+        # It brings the same again, which is recognised; what was accepted is handled now.
+        _log.warning("poll_not_noted", channel=name, error=str(error))
     return accepted
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
 
 import pytest
 import sqlalchemy as sa
@@ -202,3 +203,62 @@ def test_a_time_that_cannot_be_is_flagged_and_the_message_kept(
     assert client.post(SMS, data=FORM | {"date": said}).status_code == 200
     (message,) = kept(office)
     assert message.flags == flags
+
+
+# Who may call -------------------------------------------------------------------------------------
+
+
+def with_rules(office: Wiring, channel: str, proxies: int = 0, **rules: object) -> FlaskClient:
+    changed = replace(office.settings.rules[channel], **rules)
+    settings = replace(
+        office.settings, rules={**office.settings.rules, channel: changed}, proxies=proxies
+    )
+    return create_app(replace(office, settings=settings)).test_client()
+
+
+def status_from(client: FlaskClient, address: str, **headers: str) -> int:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    environ = {"REMOTE_ADDR": address}
+    return client.post(SMS, data=FORM, environ_base=environ, headers=named).status_code
+
+
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        ("10.1.2.3", 200),
+        ("::ffff:10.1.2.3", 200),
+        ("192.0.2.7", 200),
+        ("192.0.2.8", 404),
+        ("203.0.113.1", 404),
+        ("::1", 404),
+        ("", 404),
+        ("unix", 404),
+    ],
+)
+def test_only_addresses_that_are_named_may_call(office: Wiring, address: str, status: int) -> None:
+    networks = tuple(ip_network(one) for one in ("10.0.0.0/8", "192.0.2.7"))
+    client = with_rules(office, "africastalking", allowed_from=networks)
+
+    assert status_from(client, address) == status
+    assert len(kept(office)) == (status == 200)
+
+
+def test_behind_our_proxy_its_word_on_the_caller_counts_and_nobody_elses(office: Wiring) -> None:
+    networks = (ip_network("192.0.2.7"),)
+    behind = with_rules(office, "africastalking", proxies=1, allowed_from=networks)
+    alone = with_rules(office, "africastalking", allowed_from=networks)
+
+    assert status_from(behind, "127.0.0.1", X_Forwarded_For="192.0.2.7") == 200
+    assert status_from(behind, "127.0.0.1", X_Forwarded_For="192.0.2.7, 203.0.113.1") == 404
+    assert status_from(behind, "127.0.0.1") == 404
+    assert status_from(alone, "203.0.113.1", X_Forwarded_For="192.0.2.7") == 404
+
+
+def test_a_channel_with_a_secret_of_its_own_is_opened_by_no_other(office: Wiring) -> None:
+    client = with_rules(office, "kannel", webhook_secrets=("kannel-only",))
+    query = {"from": "+6281237000111", "text": "NIHIL", "id": "k1"}
+
+    assert client.get("/webhooks/kannel/webhook-secret/sms", query_string=query).status_code == 404
+    assert client.get("/webhooks/kannel/kannel-only/sms", query_string=query).status_code == 200
+    assert client.post("/webhooks/africastalking/kannel-only/sms", data=FORM).status_code == 404
+    assert len(kept(office)) == 1

@@ -496,6 +496,6 @@ def test_names_of_others_are_none_of_our_business(tmp_path: Path):
     assert read_settings({"TIMPORA_DATA_DIR": str(tmp_path), "PATH": "/bin"}).unknown_names == ()
 
 
-@pytest.mark.parametrize("name", ["ENCRYPTION_KEY", "BIND"])
+@pytest.mark.parametrize("name", ["BIND"])
 def test_a_name_that_is_read_elsewhere_is_known(tmp_path: Path, name: str):
     assert read(tmp_path, **{name: "127.0.0.1:8000"}).unknown_names == ()
