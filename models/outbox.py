@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models.base import Base, BigId, Numbered, text_enum
 from models.report import Report
-from models.states import Lane, MessageStatus, may_become
+from models.states import Fault, Lane, MessageStatus, may_become
 
 _QUEUED = sa.text("status = 'queued'")
 _SENDING = sa.text("status = 'sending'")
@@ -99,5 +99,7 @@ class DeliveryReport(Numbered, Base):
     reason: Mapped[str]
     status: Mapped[MessageStatus | None] = mapped_column(text_enum(MessageStatus))
     """What it means to us; none when it is interim or not known."""
+    fault: Mapped[Fault | None] = mapped_column(text_enum(Fault))
+    """With `failed`: why it surely did not leave, so that it is sent again."""
     received_at: Mapped[datetime]
     times: Mapped[int] = mapped_column(default=1)

@@ -60,6 +60,15 @@ class AlarmKind(StrEnum):
     DESTINATION = "destination"
 
 
+class Fault(StrEnum):
+    """Why a message that a provider had taken did not leave after all."""
+
+    THROTTLED = "throttled"
+    """Too many in this hour: it was not sent, and may be later."""
+    SIM = "sim"
+    """The SIM did not send it: mostly no credit, or no signal."""
+
+
 _R = ReportState
 #: From each state, where a report may go next.
 REPORT_MOVES: Mapping[ReportState, frozenset[ReportState]] = {

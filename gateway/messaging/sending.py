@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -20,7 +21,6 @@ from gateway.messaging.channels import Channels
 from gateway.messaging.standing import Way
 from gateway.providers.base import (
     AccountRefused,
-    Fault,
     NumberRefused,
     OutboundSms,
     OutOfCredit,
@@ -35,7 +35,7 @@ from models.database import UNAVAILABLE, Database, insert_or_count, lock_name
 from models.outbox import DeliveryReport, OutboundMessage, new_token
 from models.people import Phone
 from models.report import Report
-from models.states import AlarmKind, Lane, MessageStatus
+from models.states import AlarmKind, Fault, Lane, MessageStatus
 from parsers import cleaning, msisdn, segments
 
 _log = logs.logger()
@@ -286,7 +286,10 @@ def _note_sent(
     message.provider_message_id = storable_id(given_id)
     message.provider_key = key_of(given_id)
     for report in _reports_for(session, message.channel, message.provider_key):
-        _move(message, report.status, report.raw_status, report.reason)
+        if not _heed(
+            session, message, report.status, report.fault, report.raw_status, report.reason
+        ):
+            return  # it is to be sent again, under a token that none of the others speaks of
 
 
 def _try_elsewhere(session: Session, channels: Channels, message: OutboundMessage) -> None:
@@ -372,6 +375,7 @@ def record_delivery(session: Session, channel: str, delivery: ReportedDelivery) 
             "raw_status": raw_status,
             "reason": reason,
             "status": delivery.status,
+            "fault": delivery.fault,
             "received_at": clock.now(),
             "times": 1,
         },
@@ -384,16 +388,35 @@ def record_delivery(session: Session, channel: str, delivery: ReportedDelivery) 
         )
     ).first()
     if message is not None:
-        if delivery.fault is not None and message.status is not MessageStatus.DELIVERED:
-            _take_back(session, message, delivery.fault, f"{raw_status} {reason}".strip())
-        else:
-            _move(message, delivery.status, raw_status, reason)
+        _heed(session, message, _Said(delivery.status, delivery.fault, raw_status, reason))
         if delivery.status is MessageStatus.DELIVERED:
             alarms.clear(session, channel, AlarmKind.SIM)
         _log.info("delivery_reported", message=message.id, status=message.status.value)
 
 
-def _take_back(session: Session, message: OutboundMessage, fault: Fault, said: str) -> None:
+class _Said(NamedTuple):
+    """What a delivery report says of a message."""
+
+    status: MessageStatus | None
+    fault: Fault | None
+    raw_status: str
+    reason: str
+
+    @property
+    def words(self) -> str:
+        return f"{self.raw_status} {self.reason}".strip()
+
+
+def _heed(session: Session, message: OutboundMessage, said: _Said) -> bool:
+    """Do what a delivery report says; False: the message is to be sent again."""
+    if said.fault is None or message.status is MessageStatus.DELIVERED:
+        _move(message, said)
+        return True
+    _take_back(session, message, said.fault, said)
+    return message.status is not MessageStatus.QUEUED
+
+
+def _take_back(session: Session, message: OutboundMessage, fault: Fault, said: _Said) -> None:
     """Queue a message again that a phone had taken and then did not send.
 
     With a new token, as it would know the old one and send nothing; of a long message some parts
@@ -401,27 +424,24 @@ def _take_back(session: Session, message: OutboundMessage, fault: Fault, said: s
     """
     may_try = message.segments == 1 and not _is_last_try(message)
     if may_try and message.become(MessageStatus.QUEUED):
-        message.error = said
+        message.error = said.words
         message.token = new_token()
         message.is_bound = False
         message.next_attempt_at = clock.now() + BACKOFF[message.attempts - 1]
     else:
-        _move(message, MessageStatus.FAILED, said, "")
-    standing.note_fault(session, message.channel, fault, said)
+        _move(message, said)
+    standing.note_fault(session, message.channel, fault, said.words)
 
 
-def _move(
-    message: OutboundMessage, status: MessageStatus | None, raw_status: str, reason: str
-) -> None:
-    said = f"{raw_status} {reason}".strip()
-    if status is MessageStatus.DELIVERED:
-        if message.become(status):
+def _move(message: OutboundMessage, said: _Said) -> None:
+    if said.status is MessageStatus.DELIVERED:
+        if message.become(said.status):
             message.error = None
-    elif status is MessageStatus.FAILED:
-        if message.become(status):
-            message.error = said
-    elif status is None and message.status is MessageStatus.SENT:
-        message.error = said
+    elif said.status is MessageStatus.FAILED:
+        if message.become(said.status):
+            message.error = said.words
+    elif said.status is None and message.status is MessageStatus.SENT:
+        message.error = said.words
 
 
 def sweep_outbox(database: Database, stuck_after: timedelta) -> None:

@@ -18,7 +18,6 @@ from gateway.messaging import alarms
 from gateway.messaging.channels import Channels
 from gateway.providers.base import (
     AccountRefused,
-    Fault,
     OutOfCredit,
     SendDeferred,
     Throttled,
@@ -26,7 +25,7 @@ from gateway.providers.base import (
 from models.channels import ChannelState
 from models.database import insert_or_count, insert_unless_there, lock_name
 from models.outbox import OutboundMessage
-from models.states import AlarmKind, Lane, MessageStatus
+from models.states import AlarmKind, Fault, Lane, MessageStatus
 
 _REST_WITHOUT_CREDIT = timedelta(minutes=15)
 _REST_UNREACHABLE = timedelta(minutes=2)

@@ -20,10 +20,9 @@ webhook missed, also offers `poll`; one that can tell how it is offers `health`.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
-from models.states import MessageStatus
+from models.states import Fault, MessageStatus
 
 #: One send ends within so long in all, a dripping answer included: ten seconds, with half a second
 #: left for what stands around it.
@@ -75,15 +74,6 @@ class InboundSms:
     """Whether two true messages can share an id, so that the time must tell them apart."""
     part: Part | None = None
     """None for a whole message."""
-
-
-class Fault(StrEnum):
-    """Why a message that a provider had taken did not leave after all."""
-
-    THROTTLED = "throttled"
-    """Too many in this hour: it was not sent, and may be later."""
-    SIM = "sim"
-    """The SIM did not send it: mostly no credit, or no signal."""
 
 
 @dataclass(frozen=True, slots=True)

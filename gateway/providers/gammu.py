@@ -39,7 +39,6 @@ from gateway.accounts import GammuAccount
 from gateway.providers import http
 from gateway.providers.base import (
     AccountRefused,
-    Fault,
     Health,
     InboundRequest,
     InboundSms,
@@ -56,7 +55,7 @@ from gateway.providers.base import (
     SendUnconfirmed,
     Unreadable,
 )
-from models.states import MessageStatus
+from models.states import Fault, MessageStatus
 from parsers import segments
 
 T = TypeVar("T")

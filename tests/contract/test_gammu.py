@@ -31,7 +31,6 @@ from gateway.accounts import GammuAccount
 from gateway.providers import gammu
 from gateway.providers.base import (
     AccountRefused,
-    Fault,
     Health,
     InboundSms,
     Intake,
@@ -49,7 +48,7 @@ from gateway.providers.base import (
     WatchedProvider,
 )
 from gateway.providers.gammu import Gammu
-from models.states import MessageStatus
+from models.states import Fault, MessageStatus
 from parsers import segments
 
 SENT, DELIVERED, FAILED = MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.FAILED

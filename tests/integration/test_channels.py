@@ -20,7 +20,6 @@ from gateway.messaging.channels import Channels
 from gateway.messaging.sending import BACKOFF, deliver_some
 from gateway.providers.africastalking import AfricasTalking
 from gateway.providers.base import (
-    Fault,
     OutboundSms,
     Provider,
     ReportedDelivery,
@@ -30,7 +29,7 @@ from gateway.providers.loopback import Loopback
 from models.channels import Alarm, ChannelState
 from models.database import Database
 from models.outbox import OutboundMessage
-from models.states import AlarmKind, Lane, MessageStatus
+from models.states import AlarmKind, Fault, Lane, MessageStatus
 from parsers import msisdn
 
 RULES = ChannelRules(webhook_secrets=(), allowed_from=())
@@ -600,3 +599,28 @@ def test_a_long_message_of_which_parts_may_have_left_is_not_sent_again(
     report_fault(outbox, message_id, Fault.THROTTLED)
 
     assert outbox.get(message_id).status is FAILED
+
+
+def test_a_fault_that_is_told_before_the_send_was_answered_is_heeded(
+    outbox: Outbox, first: AfricasTalkingServer
+):
+    message_id = outbox.queue()
+    told: list[str] = []
+
+    class Overtaken(AfricasTalking):
+        name = "africastalking"
+
+        def send(self, message: OutboundSms) -> str | None:
+            if not told:
+                told.append(message.token)
+                fault = ReportedDelivery(message.token, "sms:failed", "", FAILED, Fault.THROTTLED)
+                with outbox.database.writing() as session:
+                    sending.record_delivery(session, "africastalking", fault)
+            return message.token
+
+    overtaken = Overtaken(account(first.url))
+    drain(outbox, Channels({"africastalking": overtaken}, "africastalking"))
+
+    message = outbox.get(message_id)
+    assert message.status is QUEUED
+    assert message.token not in told

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.carriers import all_carriers
 from support.conversation import Conversation, Dialect, Mismatch
 
 from gateway import clock
@@ -37,6 +38,31 @@ def conversation(
         monkeypatch.setattr(clock, "now", lambda: moment)
 
     return Conversation(office, set_clock, dialect)
+
+
+#: The other channels, each on one of the two databases: what differs is how a message comes in.
+CARRIERS = {"kannel": "sqlite", "gammu": "sqlite", "jasmin": "postgresql", "smsgate": "postgresql"}
+
+
+def carried() -> list[Any]:
+    """Each file by each channel, but what an SMPP hub cannot tell: when a text was written."""
+    found = []
+    for path in FILES:
+        text = path.read_text(encoding="utf-8")
+        for carrier, kind in CARRIERS.items():
+            if " > " in text and not (carrier == "jasmin" and "\n[written" in text):
+                found.append(pytest.param(path, carrier, kind, id=f"{path.stem} over {carrier}"))
+    return found
+
+
+@pytest.mark.parametrize(("path", "carrier", "kind"), carried(), indirect=["kind"])
+def test_conversation_over_another_channel(
+    path: Path, carrier: str, office: Wiring, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    office, carriers = all_carriers(office, tmp_path)
+    talk = conversation(office, monkeypatch)
+    talk.carrier = carriers[carrier]
+    talk.play(path)
 
 
 def test_there_are_conversations() -> None:

@@ -16,6 +16,7 @@ from typing import Literal
 
 import sqlalchemy as sa
 from flask.testing import FlaskClient
+from support.carriers import AfricasTalkingCarrier, Carrier, Sms
 from support.office_work import appoint, dismiss, do_all_work, register
 
 from gateway.app import create_app
@@ -56,6 +57,7 @@ class Conversation:
     office: Wiring
     set_clock: Callable[[datetime], None]
     dialect: Dialect = "africastalking"
+    carrier: Carrier = field(default_factory=AfricasTalkingCarrier)
     now: datetime = datetime(2026, 11, 25, 2, 10, tzinfo=UTC)
     numbers: dict[str, str] = field(default_factory=dict)
     phones: dict[str, str] = field(default_factory=dict)
@@ -254,17 +256,16 @@ class Conversation:
         return self.numbers[name]
 
     def _say(self, client: FlaskClient, who: str, text: str) -> None:
-        form = {
-            "from": self._phone(who),
-            "to": "22345",
-            "id": f"conversation-{next(self._ids)}",
-            "date": (self.written or self.now).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S"),
-            "text": self._filled(text),
-        }
-        secret = self.office.settings.secret_of("africastalking")
-        answer = client.post(f"/webhooks/africastalking/{secret}/sms", data=form)
-        if answer.status_code != 200:
-            raise Mismatch(f"the webhook answered {answer.status_code}")
+        sms = Sms(
+            sender=self._phone(who),
+            to="22345",
+            text=self._filled(text),
+            at=self.written or self.now,
+            id=f"conversation-{next(self._ids)}",
+        )
+        status = self.carrier.bring(client, self.office, sms)
+        if status != 200:
+            raise Mismatch(f"the webhook answered {status}")
         self.written = None
         # People do not type twice in one second, and the fingerprint of a message knows seconds.
         self.now += timedelta(seconds=1)

@@ -36,6 +36,9 @@ _ALARM_KIND = sa.Enum(
     create_constraint=True,
     length=24,
 )
+_FAULT = sa.Enum(
+    "throttled", "sim", name="fault", native_enum=False, create_constraint=True, length=24
+)
 _RANDOM = {
     "sqlite": "lower(hex(randomblob(8)))",
     "postgresql": "substr(md5(random()::text || id::text), 1, 16)",
@@ -65,6 +68,8 @@ def upgrade() -> None:
     with op.batch_alter_table("inbox", schema=None) as batch_op:
         for name in ("part_reference", "part_number", "part_total"):
             batch_op.add_column(sa.Column(name, sa.Integer(), nullable=True))
+    with op.batch_alter_table("delivery_reports", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("fault", _FAULT, nullable=True))
     op.create_table(
         "channel_states",
         sa.Column("channel", sa.Text(), nullable=False),
@@ -142,6 +147,9 @@ def downgrade() -> None:
     op.drop_table("canaries")
     op.drop_table("alarms")
     op.drop_table("channel_states")
+    with op.batch_alter_table("delivery_reports", schema=None) as batch_op:
+        batch_op.drop_constraint(batch_op.f("ck_delivery_reports_fault"), type_="check")
+        batch_op.drop_column("fault")
     with op.batch_alter_table("inbox", schema=None) as batch_op:
         for name in ("part_total", "part_number", "part_reference"):
             batch_op.drop_column(name)
