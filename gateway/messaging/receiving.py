@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from gateway import clock, logs
 from gateway.identity import Directory
-from gateway.messaging import alarms, sending
+from gateway.messaging import alarms, deliveries
 from gateway.messaging.channels import LOOPBACK, Channels
 from gateway.providers.base import InboundSms, Intake, OptOut, Polled, Unreadable
 from models.database import insert_or_count, insert_unless_there
@@ -55,7 +55,7 @@ def accept(
     for opt_out in intake.opt_outs:
         _note_opt_out(session, directory, channel, opt_out)
     for delivery in intake.deliveries:
-        sending.record_delivery(session, channel, delivery)
+        deliveries.record(session, channel, delivery)
     for item in intake.unreadable:
         set_apart(session, directory, channel, item)
     return [row_id for row_id in rows if row_id is not None]
@@ -126,7 +126,7 @@ def _accept_message(
         InboundMessage,
         {
             "channel": channel,
-            "provider_message_id": sending.storable_id(message.provider_message_id),
+            "provider_message_id": deliveries.storable_id(message.provider_message_id),
             "id_key": id_key,
             "fingerprint": fingerprint,
             "phone_id": phone.id,

@@ -5,18 +5,16 @@ ask STATUS; a message marked `resend_if_unconfirmed` (an urgent task) is, as a d
 none.
 """
 
-import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway import clock, logs
-from gateway.messaging import alarms, standing
+from gateway.messaging import deliveries, standing, tries
 from gateway.messaging.channels import Channels
 from gateway.messaging.standing import Way
 from gateway.providers.base import (
@@ -25,26 +23,22 @@ from gateway.providers.base import (
     OutboundSms,
     OutOfCredit,
     Provider,
-    ReportedDelivery,
     SendDeferred,
     SendRefused,
     SendUnconfirmed,
     Throttled,
 )
-from models.database import UNAVAILABLE, Database, insert_or_count, lock_name
-from models.outbox import DeliveryReport, OutboundMessage, new_token
+from models.database import UNAVAILABLE, Database
+from models.outbox import OutboundMessage
 from models.people import Phone
 from models.report import Report
-from models.states import AlarmKind, Fault, Lane, MessageStatus
-from parsers import cleaning, msisdn, segments
+from models.states import Lane, MessageStatus
+from parsers import cleaning, segments
 
 _log = logs.logger()
 
 SendError = SendRefused | SendDeferred | SendUnconfirmed
 
-#: After a deferred send, when to try again; then it has failed. Days in the hills are long: people
-#: come back to a signal after hours.
-BACKOFF = tuple(timedelta(minutes=m) for m in (1, 5, 15, 60, 120, 240, 480))
 #: How long a message may wait, counted from the receipt of what it answers.
 LIFE: Mapping[Lane, timedelta] = {
     Lane.URGENT: timedelta(hours=6),
@@ -55,8 +49,6 @@ LIFE: Mapping[Lane, timedelta] = {
 #: When the database is away after a send, try so often to record it, in seconds between the tries.
 _RECORD_AGAIN_AFTER = (0.2, 1.0, 3.0)
 _RANK = {lane: rank for rank, lane in enumerate(Lane)}
-#: Longer than any provider's id; a longer one would not fit into an index.
-_LONGEST_ID = 200
 
 
 def queue(  # noqa: PLR0913  # a row has many columns, and each is named
@@ -226,7 +218,7 @@ def _record(
     with database.writing() as session:
         for sent in done:
             if sent.provider_message_id is not None:
-                lock_name(session, _delivery_lock(sent.channel, key_of(sent.provider_message_id)))
+                deliveries.lock(session, sent.channel, sent.provider_message_id)
             if isinstance(sent.error, SendDeferred):
                 standing.note_failure(session, sent.channel, sent.error)
             elif sent.is_accepted and sent.channel in troubled:
@@ -262,10 +254,10 @@ def _apply(session: Session, channels: Channels, message: OutboundMessage, sent:
             _try_elsewhere(session, channels, message)
         case SendUnconfirmed():
             provider = channels.by_name.get(sent.channel)
-            if provider is not None and provider.sends_once and not _is_last_try(message):
+            if provider is not None and provider.sends_once and not tries.is_last(message):
                 # It is known there by its token: asked again, it is sent once all the same.
                 message.is_bound = True
-                defer(message, moment)
+                tries.defer(message, moment)
             else:
                 give_up_waiting(message, moment)
         case Throttled() | OutOfCredit() | AccountRefused():
@@ -274,22 +266,17 @@ def _apply(session: Session, channels: Channels, message: OutboundMessage, sent:
             message.become(MessageStatus.QUEUED)
             message.next_attempt_at = None
         case _:
-            defer(message, moment)
+            tries.defer(message, moment)
 
 
 def _note_sent(
     session: Session, message: OutboundMessage, given_id: str | None, moment: datetime
 ) -> None:
     message.sent_at = moment
-    if given_id is None:
-        return
-    message.provider_message_id = storable_id(given_id)
-    message.provider_key = key_of(given_id)
-    for report in _reports_for(session, message.channel, message.provider_key):
-        if not _heed(
-            session, message, report.status, report.fault, report.raw_status, report.reason
-        ):
-            return  # it is to be sent again, under a token that none of the others speaks of
+    if given_id is not None:
+        message.provider_message_id = deliveries.storable_id(given_id)
+        message.provider_key = deliveries.key_of(given_id)
+        deliveries.heed_waiting(session, message)
 
 
 def _try_elsewhere(session: Session, channels: Channels, message: OutboundMessage) -> None:
@@ -307,141 +294,11 @@ def _try_elsewhere(session: Session, channels: Channels, message: OutboundMessag
     message.next_attempt_at = None
 
 
-def _is_last_try(message: OutboundMessage) -> bool:
-    return message.attempts > len(BACKOFF)
-
-
-def defer(message: OutboundMessage, moment: datetime) -> None:
-    """Put back a message that surely did not leave, with a delay that grows; then let it fail."""
-    if _is_last_try(message):
-        message.become(MessageStatus.FAILED)
-        return
-    wait = BACKOFF[message.attempts - 1]
-    message.become(MessageStatus.QUEUED)
-    # Jitter: after an outage the whole queue must not come back in one second.
-    message.next_attempt_at = moment + wait * random.uniform(0.8, 1.2)  # noqa: S311
-
-
 def give_up_waiting(message: OutboundMessage, moment: datetime) -> None:
     """Mark a message that may have left; one that must be sent at least once is queued again."""
     message.become(MessageStatus.UNCONFIRMED)
-    if message.resend_if_unconfirmed and not _is_last_try(message):
-        defer(message, moment)
-
-
-def key_of(provider_message_id: str) -> str:
-    """Give the form of a provider's id by which messages and delivery reports are matched."""
-    return (storable_id(provider_message_id) or "").strip().lower()
-
-
-def storable_id(given: str | None) -> str | None:
-    """Make an id one that both databases and their indexes hold, whoever made it up."""
-    return cleaning.storable(given)[:_LONGEST_ID] if given else None
-
-
-def _delivery_lock(channel: str, key: str) -> str:
-    return f"delivery:{channel}:{key}"
-
-
-def _reports_for(session: Session, channel: str, key: str) -> list[DeliveryReport]:
-    return list(
-        session.scalars(
-            sa.select(DeliveryReport)
-            .where(DeliveryReport.channel == channel, DeliveryReport.provider_key == key)
-            .order_by(DeliveryReport.id)
-        )
-    )
-
-
-def record_delivery(session: Session, channel: str, delivery: ReportedDelivery) -> None:
-    """Store a delivery report and move its message, if we know yet which message that is.
-
-    A report can overtake the provider's answer to the send, and so name an id that no message has;
-    it then waits for the send to be recorded. The lock makes the two look one after the other;
-    without it each could miss the other's row.
-    """
-    key = key_of(delivery.provider_message_id)
-    raw_status, reason = (
-        msisdn.hide_numbers(cleaning.storable(said))
-        for said in (delivery.raw_status, delivery.reason)
-    )
-    lock_name(session, _delivery_lock(channel, key))
-    insert_or_count(
-        session,
-        DeliveryReport,
-        {
-            "channel": channel,
-            "provider_key": key,
-            "raw_status": raw_status,
-            "reason": reason,
-            "status": delivery.status,
-            "fault": delivery.fault,
-            "received_at": clock.now(),
-            "times": 1,
-        },
-        ["channel", "provider_key", "raw_status", "reason"],
-        "times",
-    )
-    message = session.scalars(
-        sa.select(OutboundMessage).where(
-            OutboundMessage.channel == channel, OutboundMessage.provider_key == key
-        )
-    ).first()
-    if message is not None:
-        _heed(session, message, _Said(delivery.status, delivery.fault, raw_status, reason))
-        if delivery.status is MessageStatus.DELIVERED:
-            alarms.clear(session, channel, AlarmKind.SIM)
-        _log.info("delivery_reported", message=message.id, status=message.status.value)
-
-
-class _Said(NamedTuple):
-    """What a delivery report says of a message."""
-
-    status: MessageStatus | None
-    fault: Fault | None
-    raw_status: str
-    reason: str
-
-    @property
-    def words(self) -> str:
-        return f"{self.raw_status} {self.reason}".strip()
-
-
-def _heed(session: Session, message: OutboundMessage, said: _Said) -> bool:
-    """Do what a delivery report says; False: the message is to be sent again."""
-    if said.fault is None or message.status is MessageStatus.DELIVERED:
-        _move(message, said)
-        return True
-    _take_back(session, message, said.fault, said)
-    return message.status is not MessageStatus.QUEUED
-
-
-def _take_back(session: Session, message: OutboundMessage, fault: Fault, said: _Said) -> None:
-    """Queue a message again that a phone had taken and then did not send.
-
-    With a new token, as it would know the old one and send nothing; of a long message some parts
-    may have left, so that it is not sent again.
-    """
-    may_try = message.segments == 1 and not _is_last_try(message)
-    if may_try and message.become(MessageStatus.QUEUED):
-        message.error = said.words
-        message.token = new_token()
-        message.is_bound = False
-        message.next_attempt_at = clock.now() + BACKOFF[message.attempts - 1]
-    else:
-        _move(message, said)
-    standing.note_fault(session, message.channel, fault, said.words)
-
-
-def _move(message: OutboundMessage, said: _Said) -> None:
-    if said.status is MessageStatus.DELIVERED:
-        if message.become(said.status):
-            message.error = None
-    elif said.status is MessageStatus.FAILED:
-        if message.become(said.status):
-            message.error = said.words
-    elif said.status is None and message.status is MessageStatus.SENT:
-        message.error = said.words
+    if message.resend_if_unconfirmed and not tries.is_last(message):
+        tries.defer(message, moment)
 
 
 def sweep_outbox(database: Database, stuck_after: timedelta) -> None:

@@ -15,9 +15,10 @@ from support.waiting import free_port
 from gateway import clock
 from gateway.accounts import AfricasTalkingAccount, ChannelRules
 from gateway.identity import Directory
-from gateway.messaging import sending, standing
+from gateway.messaging import deliveries, sending, standing
 from gateway.messaging.channels import Channels
-from gateway.messaging.sending import BACKOFF, deliver_some
+from gateway.messaging.sending import deliver_some
+from gateway.messaging.tries import BACKOFF
 from gateway.providers.africastalking import AfricasTalking
 from gateway.providers.base import (
     OutboundSms,
@@ -515,7 +516,7 @@ def test_a_report_for_another_channel_of_the_same_id_moves_nothing(
 
     with outbox.database.writing() as session:
         report = ReportedDelivery(given_id, "DELIVRD", "", MessageStatus.DELIVERED)
-        sending.record_delivery(session, "second", report)
+        deliveries.record(session, "second", report)
     assert outbox.get(message_id).status is SENT
 
 
@@ -527,7 +528,7 @@ def report_fault(outbox: Outbox, message_id: int, fault: Fault) -> None:
     assert token is not None
     with outbox.database.writing() as session:
         delivery = ReportedDelivery(token, "sms:failed", fault.value, FAILED, fault)
-        sending.record_delivery(session, "africastalking", delivery)
+        deliveries.record(session, "africastalking", delivery)
 
 
 def test_a_message_over_a_phones_limit_waits_and_leaves_after_the_window(
@@ -584,7 +585,7 @@ def test_one_that_was_delivered_stays_delivered_whatever_is_told_afterwards(
     assert token is not None
     with outbox.database.writing() as session:
         delivered = ReportedDelivery(token, "sms:delivered", "", MessageStatus.DELIVERED)
-        sending.record_delivery(session, "africastalking", delivered)
+        deliveries.record(session, "africastalking", delivered)
     report_fault(outbox, message_id, Fault.SIM)
 
     assert outbox.get(message_id).status is MessageStatus.DELIVERED
@@ -615,7 +616,7 @@ def test_a_fault_that_is_told_before_the_send_was_answered_is_heeded(
                 told.append(message.token)
                 fault = ReportedDelivery(message.token, "sms:failed", "", FAILED, Fault.THROTTLED)
                 with outbox.database.writing() as session:
-                    sending.record_delivery(session, "africastalking", fault)
+                    deliveries.record(session, "africastalking", fault)
             return message.token
 
     overtaken = Overtaken(account(first.url))

@@ -18,9 +18,10 @@ from support.raw_server import RawServer, body_of, http_answer
 
 from gateway.accounts import AfricasTalkingAccount
 from gateway.identity import Directory
-from gateway.messaging import sending
+from gateway.messaging import deliveries, sending
 from gateway.messaging.channels import Channels
-from gateway.messaging.sending import BACKOFF, LIFE, deliver_some
+from gateway.messaging.sending import LIFE, deliver_some
+from gateway.messaging.tries import BACKOFF
 from gateway.providers.africastalking import AfricasTalking
 from gateway.providers.base import Provider, ReportedDelivery
 from gateway.providers.loopback import Loopback
@@ -117,7 +118,7 @@ class Outbox:
         """Record a delivery report in a transaction of its own, as the webhook does."""
         said = raw or (status.value if status else "Unheard")
         with self.database.writing() as session:
-            sending.record_delivery(
+            deliveries.record(
                 session, "africastalking", ReportedDelivery(given_id, said, reason, status)
             )
 
@@ -532,7 +533,7 @@ def test_a_report_through_another_channel_is_of_another_message(
 ):
     assert sent.provider_message_id
     with outbox.database.writing() as session:
-        sending.record_delivery(
+        deliveries.record(
             session, "kannel", ReportedDelivery(sent.provider_message_id, "8", "", FAILED)
         )
 
