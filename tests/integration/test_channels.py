@@ -1,14 +1,14 @@
 """Which channel carries a message: rests, quotas, lines, and another one that takes over."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from support.africastalking_server import API_KEY, AfricasTalkingServer
+from support.outbox import Outbox, drain
 from support.payloads import phone
 from support.waiting import free_port
 
@@ -31,7 +31,6 @@ from models.channels import Alarm, ChannelState
 from models.database import Database
 from models.outbox import OutboundMessage
 from models.states import AlarmKind, Fault, Lane, MessageStatus
-from parsers import msisdn
 
 RULES = ChannelRules(webhook_secrets=(), allowed_from=())
 QUEUED, SENT, FAILED = MessageStatus.QUEUED, MessageStatus.SENT, MessageStatus.FAILED
@@ -78,60 +77,9 @@ def reaching(*servers: AfricasTalkingServer, **rules: ChannelRules) -> Channels:
     return Channels({one.name: one for one in made}, "africastalking", rules)
 
 
-class Outbox:
-    """Queues messages to new phones, and looks at what became of them."""
-
-    def __init__(self, database: Database, directory: Directory) -> None:
-        self.database = database
-        self._directory = directory
-        self._numbers = 0
-
-    def queue(self, number: str = "", **fields: Any) -> int:
-        self._numbers += 1
-        plain = {
-            "channel": "africastalking",
-            "reply_key": "OK_WNA",
-            "lane": Lane.REPLY,
-            "counted_from": clock.now(),
-            "text": "Terima kasih.",
-        }
-        with self.database.writing() as session:
-            sender = msisdn.read_sender(number or phone(self._numbers))
-            to = self._directory.phone(session, sender)
-            message = sending.queue(session, phone_id=to.id, **(plain | fields))
-            session.flush()
-            return message.id
-
-    def get(self, message_id: int) -> OutboundMessage:
-        with self.database.reading() as session:
-            return session.get_one(OutboundMessage, message_id)
-
-    def statuses(self) -> Mapping[MessageStatus, int]:
-        with self.database.reading() as session:
-            return Counter(session.scalars(sa.select(OutboundMessage.status)))
-
-    def state(self, channel: str = "africastalking") -> ChannelState | None:
-        with self.database.reading() as session:
-            return session.get(ChannelState, channel)
-
-    def alarms(self) -> list[tuple[AlarmKind, str]]:
-        with self.database.reading() as session:
-            rows = session.scalars(sa.select(Alarm).where(Alarm.cleared_at.is_(None)))
-            return [(row.kind, row.subject) for row in rows]
-
-    def let_rest_end(self) -> None:
-        with self.database.writing() as session:
-            session.execute(sa.update(ChannelState).values(paused_until=clock.now()))
-
-
 @pytest.fixture
 def outbox(database: Database, directory: Directory) -> Outbox:
     return Outbox(database, directory)
-
-
-def drain(outbox: Outbox, channels: Channels) -> None:
-    while deliver_some(outbox.database, channels):
-        pass
 
 
 # Rests --------------------------------------------------------------------------------------------
@@ -156,7 +104,7 @@ def test_a_channel_that_no_message_gets_through_rests_and_none_is_failed(
         outbox.queue()
     first.behave(behaviour)
 
-    drain(outbox, reaching(first))
+    drain(outbox.database, reaching(first))
 
     assert len(first.requests) == 1, "one message tries; the others need not meet the same"
     assert outbox.statuses() == {QUEUED: 5}
@@ -167,7 +115,7 @@ def test_a_channel_that_no_message_gets_through_rests_and_none_is_failed(
 
     first.behave("accept")
     outbox.let_rest_end()
-    drain(outbox, reaching(first))
+    drain(outbox.database, reaching(first))
 
     assert outbox.statuses() == {SENT: 5}
     assert outbox.alarms() == []
@@ -181,7 +129,7 @@ def test_after_a_rest_one_message_tries_again_and_the_admin_is_not_told_twice(
         outbox.queue()
     first.behave("refuse:405")
     for _ in range(4):
-        drain(outbox, reaching(first))
+        drain(outbox.database, reaching(first))
         outbox.let_rest_end()
 
     assert len(first.requests) == 4
@@ -195,7 +143,7 @@ def test_a_channel_that_nobody_answers_rests_after_three_messages(outbox: Outbox
     nobody = AfricasTalking(account(f"http://127.0.0.1:{free_port()}"))
     channels = Channels({"africastalking": nobody}, "africastalking")
 
-    drain(outbox, channels)
+    drain(outbox.database, channels)
 
     with outbox.database.reading() as session:
         attempts = session.scalars(sa.select(OutboundMessage.attempts)).all()
@@ -209,7 +157,7 @@ def test_one_failure_is_forgotten_when_the_next_message_leaves(
     for behaviour in ("http:503", "accept") * 4:
         first.behave(behaviour)
         outbox.queue()
-        drain(outbox, reaching(first))
+        drain(outbox.database, reaching(first))
 
     state = outbox.state()
     assert state is not None
@@ -219,13 +167,13 @@ def test_one_failure_is_forgotten_when_the_next_message_leaves(
 def test_a_person_can_end_a_rest(outbox: Outbox, first: AfricasTalkingServer):
     outbox.queue()
     first.behave("refuse:405")
-    drain(outbox, reaching(first))
+    drain(outbox.database, reaching(first))
     first.behave("accept")
 
     with outbox.database.writing() as session:
         assert standing.resume(session, "africastalking")
         assert not standing.resume(session, "africastalking")
-    drain(outbox, reaching(first))
+    drain(outbox.database, reaching(first))
 
     assert outbox.statuses() == {SENT: 1}
     assert outbox.alarms() == []
@@ -237,9 +185,9 @@ def test_urgent_messages_go_first_when_a_throttled_channel_is_back(
     first.behave("http:429")
     for _ in range(200):
         outbox.queue(lane=Lane.BULK)
-    drain(outbox, reaching(first))
+    drain(outbox.database, reaching(first))
     urgent = outbox.queue(number=phone(900), lane=Lane.URGENT)
-    drain(outbox, reaching(first))
+    drain(outbox.database, reaching(first))
     assert outbox.statuses() == {QUEUED: 201}
 
     first.forget()
@@ -261,7 +209,7 @@ def test_another_channel_takes_over_while_one_rests(
         outbox.queue()
     first.behave("refuse:405")
 
-    drain(outbox, reaching(first, second))
+    drain(outbox.database, reaching(first, second))
 
     assert outbox.statuses() == {SENT: 3}
     assert len(first.requests) == 1
@@ -286,7 +234,7 @@ def test_of_two_that_could_take_over_the_one_for_such_numbers_does_then_the_chea
     of_prefix = outbox.queue(number="+628111000001")
     other = outbox.queue(number="+628579000001")
 
-    drain(outbox, channels)
+    drain(outbox.database, channels)
 
     assert outbox.get(of_prefix).channel == "second"
     assert outbox.get(other).channel == "third"
@@ -299,7 +247,7 @@ def test_what_one_channel_will_not_carry_goes_by_the_next_and_never_back(
     second.behave("refuse:402")  # InvalidSenderId
     message_id = outbox.queue()
 
-    drain(outbox, reaching(first, second))
+    drain(outbox.database, reaching(first, second))
 
     message = outbox.get(message_id)
     assert message.status is FAILED
@@ -313,7 +261,7 @@ def test_a_number_that_is_refused_is_refused_for_good(
     first.behave("refuse:403")
     message_id = outbox.queue()
 
-    drain(outbox, reaching(first, second))
+    drain(outbox.database, reaching(first, second))
 
     assert outbox.get(message_id).status is FAILED
     assert second.requests == []
@@ -323,7 +271,7 @@ def test_nothing_is_ever_handed_to_loopback_instead(outbox: Outbox, first: Afric
     first.behave("refuse:405")
     outbox.queue()
 
-    drain(outbox, reaching(first))
+    drain(outbox.database, reaching(first))
 
     assert outbox.statuses() == {QUEUED: 1}
 
@@ -352,7 +300,7 @@ def test_where_a_token_is_known_an_unconfirmed_message_is_sent_again_and_by_no_o
     other = Second(account(second.url))
     channels = Channels({one.name: one for one in (provider, other)}, "africastalking")
     message_id = outbox.queue()
-    drain(outbox, channels)
+    drain(outbox.database, channels)
     assert outbox.get(message_id).status is QUEUED
 
     with outbox.database.writing() as session:
@@ -360,13 +308,13 @@ def test_where_a_token_is_known_an_unconfirmed_message_is_sent_again_and_by_no_o
         standing.make_row(session, "africastalking")
         later = clock.now() + timedelta(hours=1)
         session.execute(sa.update(ChannelState).values(paused_until=later))
-    drain(outbox, channels)
+    drain(outbox.database, channels)
     assert second.requests == [], "it may have left by the one that knows it"
 
     outbox.let_rest_end()
     with outbox.database.writing() as session:
         session.execute(sa.update(OutboundMessage).values(next_attempt_at=None))
-    drain(outbox, channels)
+    drain(outbox.database, channels)
 
     assert outbox.get(message_id).status is SENT
     assert provider.tokens == [provider.tokens[0]] * 2
@@ -380,7 +328,7 @@ def test_an_hourly_quota_is_kept_and_the_rest_waits(outbox: Outbox, first: Afric
     for _ in range(10):
         outbox.queue()
 
-    drain(outbox, channels)
+    drain(outbox.database, channels)
 
     assert outbox.statuses() == {SENT: 4, QUEUED: 6}
     with outbox.database.reading() as session:
@@ -393,7 +341,7 @@ def test_an_hourly_quota_is_kept_and_the_rest_waits(outbox: Outbox, first: Afric
             .where(OutboundMessage.status == SENT)
             .values(claimed_at=long_ago)
         )
-    drain(outbox, channels)
+    drain(outbox.database, channels)
 
     assert outbox.statuses() == {SENT: 8, QUEUED: 2}
 
@@ -403,7 +351,7 @@ def test_a_rate_by_the_minute_is_kept(outbox: Outbox, first: AfricasTalkingServe
     for _ in range(5):
         outbox.queue()
 
-    drain(outbox, channels)
+    drain(outbox.database, channels)
 
     assert outbox.statuses() == {SENT: 3, QUEUED: 2}
 
@@ -414,11 +362,11 @@ def test_bulk_leaves_a_fifth_of_the_quota_to_what_is_urgent(
     channels = reaching(first, africastalking=replace(RULES, per_hour=10))
     for _ in range(20):
         outbox.queue(lane=Lane.BULK)
-    drain(outbox, channels)
+    drain(outbox.database, channels)
     assert outbox.statuses() == {SENT: 8, QUEUED: 12}
 
     urgent = [outbox.queue(lane=Lane.URGENT), outbox.queue(lane=Lane.REPLY)]
-    drain(outbox, channels)
+    drain(outbox.database, channels)
 
     assert {outbox.get(one).status for one in urgent} == {SENT}
     assert outbox.statuses() == {SENT: 10, QUEUED: 12}
@@ -432,7 +380,7 @@ def test_a_long_message_counts_as_many_as_it_has_segments(
     outbox.queue()
     outbox.queue()
 
-    drain(outbox, channels)
+    drain(outbox.database, channels)
 
     assert outbox.statuses() == {SENT: 2, QUEUED: 1}
 
@@ -444,7 +392,7 @@ def test_what_is_over_a_quota_goes_by_another_channel(
     for _ in range(5):
         outbox.queue()
 
-    drain(outbox, channels)
+    drain(outbox.database, channels)
 
     assert (len(first.requests), len(second.requests)) == (2, 3)
 
@@ -457,7 +405,7 @@ def test_messages_are_shared_among_the_lines_each_within_its_quota(
     for _ in range(8):
         outbox.queue()
 
-    drain(outbox, channels)
+    drain(outbox.database, channels)
 
     with outbox.database.reading() as session:
         lines = Counter(session.scalars(sa.select(OutboundMessage.line)))
@@ -470,7 +418,7 @@ def test_lines_without_a_quota_are_used_alike(outbox: Outbox, first: AfricasTalk
     for _ in range(6):
         outbox.queue()
 
-    drain(outbox, channels)
+    drain(outbox.database, channels)
 
     with outbox.database.reading() as session:
         assert Counter(session.scalars(sa.select(OutboundMessage.line))) == {"1": 3, "2": 3}
@@ -485,7 +433,7 @@ def test_an_old_reply_is_not_sent_when_a_channel_is_back_after_two_days(
     old = outbox.queue(counted_from=datetime.now(UTC) - timedelta(days=2, seconds=1))
     fresh = outbox.queue(counted_from=datetime.now(UTC) - timedelta(days=1, hours=23))
 
-    drain(outbox, reaching(first))
+    drain(outbox.database, reaching(first))
 
     assert outbox.get(old).status is MessageStatus.EXPIRED
     assert outbox.get(fresh).status is SENT
@@ -501,7 +449,7 @@ def test_a_deferred_message_still_fails_after_its_last_try(
         with outbox.database.writing() as session:
             session.execute(sa.update(OutboundMessage).values(next_attempt_at=None))
             session.execute(sa.update(ChannelState).values(paused_until=None, failures=0))
-        drain(outbox, reaching(first))
+        drain(outbox.database, reaching(first))
 
     assert outbox.get(message_id).status is FAILED
 
@@ -510,7 +458,7 @@ def test_a_report_for_another_channel_of_the_same_id_moves_nothing(
     outbox: Outbox, first: AfricasTalkingServer
 ):
     message_id = outbox.queue()
-    drain(outbox, reaching(first))
+    drain(outbox.database, reaching(first))
     given_id = outbox.get(message_id).provider_message_id
     assert given_id is not None
 
@@ -536,12 +484,12 @@ def test_a_message_over_a_phones_limit_waits_and_leaves_after_the_window(
 ):
     message_id = outbox.queue()
     other = outbox.queue()
-    drain(outbox, reaching(first))
+    drain(outbox.database, reaching(first))
     token = outbox.get(message_id).token
 
     report_fault(outbox, message_id, Fault.THROTTLED)
     late = outbox.queue()
-    drain(outbox, reaching(first))
+    drain(outbox.database, reaching(first))
 
     message = outbox.get(message_id)
     assert (message.status, outbox.get(late).status) == (QUEUED, QUEUED)
@@ -553,7 +501,7 @@ def test_a_message_over_a_phones_limit_waits_and_leaves_after_the_window(
     outbox.let_rest_end()
     with outbox.database.writing() as session:
         session.execute(sa.update(OutboundMessage).values(next_attempt_at=None))
-    drain(outbox, reaching(first))
+    drain(outbox.database, reaching(first))
     assert outbox.get(message_id).status is outbox.get(late).status is SENT
     assert outbox.get(other).attempts == 1
     assert outbox.alarms() == []
@@ -563,7 +511,7 @@ def test_a_sim_that_fails_one_message_after_another_is_told_of(
     outbox: Outbox, first: AfricasTalkingServer
 ):
     ids = [outbox.queue() for _ in range(3)]
-    drain(outbox, reaching(first))
+    drain(outbox.database, reaching(first))
     for one in ids[:-1]:
         report_fault(outbox, one, Fault.SIM)
     assert outbox.statuses() == {QUEUED: 2, SENT: 1}
@@ -580,7 +528,7 @@ def test_one_that_was_delivered_stays_delivered_whatever_is_told_afterwards(
     outbox: Outbox, first: AfricasTalkingServer
 ):
     message_id = outbox.queue()
-    drain(outbox, reaching(first))
+    drain(outbox.database, reaching(first))
     token = outbox.get(message_id).provider_message_id
     assert token is not None
     with outbox.database.writing() as session:
@@ -596,7 +544,7 @@ def test_a_long_message_of_which_parts_may_have_left_is_not_sent_again(
     outbox: Outbox, first: AfricasTalkingServer
 ):
     message_id = outbox.queue(text="x" * 200)
-    drain(outbox, reaching(first))
+    drain(outbox.database, reaching(first))
     report_fault(outbox, message_id, Fault.THROTTLED)
 
     assert outbox.get(message_id).status is FAILED
@@ -620,7 +568,7 @@ def test_a_fault_that_is_told_before_the_send_was_answered_is_heeded(
             return message.token
 
     overtaken = Overtaken(account(first.url))
-    drain(outbox, Channels({"africastalking": overtaken}, "africastalking"))
+    drain(outbox.database, Channels({"africastalking": overtaken}, "africastalking"))
 
     message = outbox.get(message_id)
     assert message.status is QUEUED

@@ -3,7 +3,7 @@
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from support.africastalking_server import API_KEY, AfricasTalkingServer, ReceivedRequest
+from support.outbox import Outbox, drain
 from support.payloads import phone
 from support.provider_contract import everything_told, private_forms
 from support.raw_server import RawServer, body_of, http_answer
@@ -25,9 +26,8 @@ from gateway.messaging.tries import BACKOFF
 from gateway.providers.africastalking import AfricasTalking
 from gateway.providers.base import Provider, ReportedDelivery
 from gateway.providers.loopback import Loopback
-from models.channels import ChannelState
 from models.database import Database
-from models.outbox import DeliveryReport, OutboundMessage
+from models.outbox import OutboundMessage
 from models.states import Lane, MessageStatus
 from parsers import msisdn
 
@@ -69,73 +69,9 @@ def channels(stand_in: AfricasTalkingServer) -> Channels:
     return reaching(stand_in.url)
 
 
-class Outbox:
-    """The outbox of a test: puts messages in, and looks at what became of them."""
-
-    def __init__(self, database: Database, directory: Directory) -> None:
-        self.database = database
-        self._directory = directory
-        self._numbers = 0
-
-    def queue(self, text: str = "Terima kasih.", **fields: Any) -> int:
-        """Queue a message to a new phone."""
-        self._numbers += 1
-        plain = {
-            "channel": "africastalking",
-            "reply_key": "OK_WNA",
-            "lane": Lane.REPLY,
-            "counted_from": datetime.now(UTC),
-        }
-        with self.database.writing() as session:
-            to = self._directory.phone(session, msisdn.read_sender(phone(self._numbers)))
-            message = sending.queue(session, phone_id=to.id, text=text, **(plain | fields))
-            session.flush()
-            return message.id
-
-    def get(self, message_id: int) -> OutboundMessage:
-        with self.database.reading() as session:
-            return session.get_one(OutboundMessage, message_id)
-
-    def statuses(self) -> Mapping[MessageStatus, int]:
-        with self.database.reading() as session:
-            return Counter(session.scalars(sa.select(OutboundMessage.status)))
-
-    def change(self, message_id: int, **values: Any) -> None:
-        with self.database.writing() as session:
-            session.execute(
-                sa.update(OutboundMessage).where(OutboundMessage.id == message_id).values(values)
-            )
-
-    def let_time_pass(self, message_id: int) -> None:
-        """Make a message that waits for its next attempt due, and end its channel's rest."""
-        self.change(message_id, next_attempt_at=datetime.now(UTC) - timedelta(seconds=1))
-        with self.database.writing() as session:
-            session.execute(sa.update(ChannelState).values(paused_until=None))
-
-    def report(
-        self, given_id: str, status: MessageStatus | None, raw: str = "", reason: str = ""
-    ) -> None:
-        """Record a delivery report in a transaction of its own, as the webhook does."""
-        said = raw or (status.value if status else "Unheard")
-        with self.database.writing() as session:
-            deliveries.record(
-                session, "africastalking", ReportedDelivery(given_id, said, reason, status)
-            )
-
-    def reports(self) -> list[DeliveryReport]:
-        with self.database.reading() as session:
-            return list(session.scalars(sa.select(DeliveryReport).order_by(DeliveryReport.id)))
-
-
 @pytest.fixture
 def outbox(database: Database, directory: Directory) -> Outbox:
     return Outbox(database, directory)
-
-
-def drain(database: Database, channels: Channels) -> None:
-    """Send what is due, as a worker does."""
-    while deliver_some(database, channels):
-        pass
 
 
 def at_once(*steps: Callable[[], None]) -> None:
