@@ -97,7 +97,8 @@ def run(office: Wiring, stop: threading.Event) -> None:
     attendants = [
         threading.Thread(target=attend_to_channel, args=(office, provider, stop), daemon=True)
         for provider in office.channels.by_name.values()
-        if isinstance(provider, PolledProvider | WatchedProvider)
+        # Without an account there is nobody to ask.
+        if provider.can_send and isinstance(provider, PolledProvider | WatchedProvider)
     ]
     for attendant in attendants:
         attendant.start()

@@ -75,7 +75,9 @@ def _state(view: ChannelView) -> str:
         return f"rests until {_clock(view.resting_until)} ({view.resting_for})"
     if view.is_up is False:
         return f"down: {view.says}"
-    return "alarm" if view.alarms else "well"
+    if view.alarms:
+        return "alarm"
+    return "well" if view.sends or view.heard_at else "not in use"
 
 
 def _clock(moment: datetime | None) -> str:

@@ -142,10 +142,8 @@ def attend(
             accepted = poll(database, directory, channels, provider)
         except NotReached as error:
             _log.warning("poll_failed", channel=provider.name, error=str(error))
-    if (
-        isinstance(provider, WatchedProvider)
-        and provider.can_send
-        and timetable.is_due(f"health {provider.name}", HEALTH_EVERY)
+    if isinstance(provider, WatchedProvider) and timetable.is_due(
+        f"health {provider.name}", HEALTH_EVERY
     ):
         look_after(database, channels, provider)
     return accepted

@@ -5,6 +5,7 @@ import importlib.util
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from re import MULTILINE
@@ -117,3 +118,37 @@ def test_no_file_names_a_registry():
     ]
 
     assert found == []
+
+
+def calls_in(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
+    """Give every call with the last name of what is called."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            yield name, node
+
+
+def test_nothing_of_the_product_ever_runs_a_shell():
+    """A text of a message can hold anything; where there is no shell it stays a text."""
+    shells = {
+        "system",
+        "popen",
+        "getoutput",
+        "getstatusoutput",
+        "spawnlp",
+        "create_subprocess_shell",
+    }
+    seen = 0
+    for package in OURS:
+        for path in (ROOT / package).rglob("*.py"):
+            for name, call in calls_in(ast.parse(path.read_text(encoding="utf-8"))):
+                seen += 1
+                assert name not in shells, f"{path}: {name}"
+                assert "shell" not in {word.arg for word in call.keywords}, f"{path}: {name}"
+    assert seen > 1000
+    hooks = [path for path in (ROOT / "deploy").rglob("*") if path.is_file()]
+    assert hooks
+    for path in hooks:
+        text = path.read_text(encoding="utf-8").lower()
+        lines = [one.strip() for one in text.splitlines() if path.suffix != ".md"]
+        assert not [one for one in lines if one.startswith(("runon", "exec ="))], path
