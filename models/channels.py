@@ -59,6 +59,8 @@ class Alarm(Numbered, Base):
     """A channel's name, or a phone's alias."""
     says: Mapped[str]
     raised_at: Mapped[datetime]
+    again_at: Mapped[datetime]
+    """When it was last found to be so."""
     told_at: Mapped[datetime | None]
     """When the admins were sent an SMS about it."""
     cleared_at: Mapped[datetime | None]

@@ -15,7 +15,7 @@ from types import FrameType
 
 from gateway import evidence, logs
 from gateway.dialogue import talking
-from gateway.messaging import canaries, sending
+from gateway.messaging import alarms, canaries, sending
 from gateway.messaging.queues import Job
 from gateway.providers.base import PolledProvider, Provider, WatchedProvider
 from gateway.reporting import draining
@@ -59,6 +59,7 @@ def keep_watch(office: Wiring) -> None:
         if settings.canary_every:
             canaries.send_due(session, office.directory, office.channels, settings.canary_every)
         attending.look_for_deaf(session, office.channels, settings.deaf_after)
+        alarms.clear_passed(session)
         evidence.forget_old(session, settings.evidence_kept_for)
         telling.tell(session, office.channels, office.texts, settings.timezone)
 

@@ -12,6 +12,11 @@ from models.states import AlarmKind
 
 _log = logs.logger()
 
+#: What nothing says to be over is taken to be so, when it has not been found again for so long.
+_PASSES_AFTER = {
+    AlarmKind.FLOOD: timedelta(hours=1),
+    AlarmKind.DESTINATION: timedelta(days=1),
+}
 #: What comes back sooner than this after it was cleared is not told again: it flutters.
 _QUIET_FOR = timedelta(hours=6)
 
@@ -29,10 +34,14 @@ def raise_alarm(session: Session, kind: AlarmKind, subject: str, says: str) -> N
         "subject": subject,
         "says": says,
         "raised_at": moment,
+        "again_at": moment,
         "told_at": told_lately,
     }
     if insert_unless_there(session, Alarm, values, Alarm.id) is not None:
         _log.warning("alarm_raised", kind=kind.value, subject=subject, says=says)
+        return
+    is_open = (Alarm.kind == kind, Alarm.subject == subject, Alarm.cleared_at.is_(None))
+    session.execute(sa.update(Alarm).where(*is_open).values(again_at=moment))
 
 
 def clear(session: Session, subject: str, *kinds: AlarmKind) -> None:
@@ -45,6 +54,20 @@ def clear(session: Session, subject: str, *kinds: AlarmKind) -> None:
     ).all()
     for kind in closed:
         _log.info("alarm_cleared", kind=kind.value, subject=subject)
+
+
+def clear_passed(session: Session) -> None:
+    """Close alarms of things that only happen, and have not happened again for a while."""
+    for kind, quiet in _PASSES_AFTER.items():
+        session.execute(
+            sa.update(Alarm)
+            .where(
+                Alarm.kind == kind,
+                Alarm.cleared_at.is_(None),
+                Alarm.again_at < clock.now() - quiet,
+            )
+            .values(cleared_at=clock.now())
+        )
 
 
 def open_alarms(session: Session) -> list[Alarm]:

@@ -210,10 +210,11 @@ def note_success(session: Session, channel: str) -> None:
 
 
 def resume(session: Session, channel: str) -> bool:
-    """End a channel's rest by a person's word; say whether it rested."""
+    """End a channel's rest and all its alarms by a person's word; say whether it rested."""
     state = session.get(ChannelState, channel)
     was_resting = state is not None and state.paused_until is not None
     note_success(session, channel)
+    alarms.clear(session, channel, *AlarmKind)
     return was_resting
 
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway import clock, logs
+from gateway.accounts import ChannelRules
 from gateway.identity import Directory
 from gateway.messaging import alarms, receiving, standing
 from gateway.messaging.channels import Channels
@@ -118,8 +119,7 @@ def look_after(database: Database, channels: Channels, provider: WatchedProvider
     with database.writing() as session:
         since = _keep(session, provider.name, health, moment)
         wrong = dict(_what_is_wrong(health, moment - since))
-        if low := _low_balance(health, channels.rules_of(provider.name).low_balance):
-            alarms.raise_alarm(session, AlarmKind.CREDIT, provider.name, low)
+        _judge_balance(session, provider.name, health, channels.rules_of(provider.name))
         for kind, says in wrong.items():
             alarms.raise_alarm(session, kind, provider.name, says)
         mended = [kind for kind in _OF_HEALTH if kind not in wrong]
@@ -179,14 +179,20 @@ def _what_is_wrong(health: Health, so_for: timedelta) -> list[tuple[AlarmKind, s
     return wrong
 
 
-def _low_balance(health: Health, least: int) -> str | None:
-    """Say that a balance is below what was set; one that cannot be read is none."""
+def _judge_balance(session: Session, channel: str, health: Health, rules: ChannelRules) -> None:
+    """Raise or clear the alarm of a low balance; one that cannot be read is none."""
     digits = "".join(one for one in health.balance or "" if one.isdigit() or one == ".")
+    if not rules.low_balance or not digits.strip("."):
+        return
     try:
-        amount = float(digits)
+        is_low = float(digits) < rules.low_balance
     except ValueError:
-        return None
-    return f"the balance is {health.balance}" if amount < least else None
+        return
+    if is_low:
+        says = f"the balance is {health.balance}"
+        alarms.raise_alarm(session, AlarmKind.CREDIT, channel, says)
+    else:
+        alarms.clear(session, channel, AlarmKind.CREDIT)
 
 
 def look_for_deaf(session: Session, channels: Channels, deaf_after: timedelta) -> None:
@@ -199,7 +205,7 @@ def look_for_deaf(session: Session, channels: Channels, deaf_after: timedelta) -
     silent = session.scalars(
         sa.select(ChannelState.channel).where(
             ChannelState.heard_at < clock.now() - deaf_after,
-            ChannelState.channel.in_(list(channels.by_name)),
+            ChannelState.channel.in_(channels.that_send),
         )
     ).all()
     hours = deaf_after.total_seconds() / 3600

@@ -196,6 +196,10 @@ def test_a_low_balance_raises_an_alarm_before_all_is_spent(station: Station):
     station.look()
     assert station.open() == [("credit", "modem")]
 
+    station.first.says = Health(is_up=True, says="", balance="IDR 99000.00")
+    station.look()
+    assert station.open() == []
+
 
 def test_one_channel_that_raises_what_nobody_thought_of_stops_no_other(station: Station):
     station.first.says = None
@@ -405,6 +409,24 @@ def test_an_open_alarm_is_one_however_often_it_is_raised(station: Station):
     raise_alarm(station, AlarmKind.DEAF, "modem2")
     with station.office.database.reading() as session:
         assert session.scalar(sa.select(sa.func.count()).select_from(Alarm)) == 2
+
+
+def test_what_only_happens_is_over_when_it_has_not_happened_again(station: Station):
+    def look() -> None:
+        with station.office.database.writing() as session:
+            alarms.clear_passed(session)
+
+    raise_alarm(station, AlarmKind.FLOOD, "P-7F3K")
+    raise_alarm(station, AlarmKind.DEAF)
+    station.pass_time(timedelta(minutes=50))
+    raise_alarm(station, AlarmKind.FLOOD, "P-7F3K")
+    station.pass_time(timedelta(minutes=50))
+    look()
+    assert len(station.open()) == 2
+
+    station.pass_time(timedelta(minutes=11))
+    look()
+    assert station.open() == [("deaf", "modem")]
 
 
 # Loops, junk, and what is not for us --------------------------------------------------------------
