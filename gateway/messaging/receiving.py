@@ -1,6 +1,7 @@
 """Taking in what a provider brings: each message once, delivery reports, and the unreadable."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime, timedelta
 from urllib.parse import unquote_plus
 
@@ -43,7 +44,8 @@ def accept(
     """
     rows = []
     own_numbers = channels.rules_of(channel).own_numbers
-    for message in intake.messages:
+    for given in intake.messages:
+        message = _addressed(given, own_numbers)
         if _is_for_us(message, own_numbers):
             rows.append(
                 _accept_message(
@@ -59,6 +61,13 @@ def accept(
     for item in intake.unreadable:
         set_apart(session, directory, channel, item)
     return [row_id for row_id in rows if row_id is not None]
+
+
+def _addressed(message: InboundSms, own_numbers: Collection[str]) -> InboundSms:
+    """Name the number that a message was sent to, where its channel tells none and has only one."""
+    if message.recipient or len(own_numbers) != 1:
+        return message
+    return replace(message, recipient=next(iter(own_numbers)))
 
 
 def _is_for_us(message: InboundSms, own_numbers: Collection[str]) -> bool:

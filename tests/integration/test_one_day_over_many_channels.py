@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -87,6 +88,33 @@ def test_a_day_brought_again_and_again_by_other_channels_is_the_same_day(
 
     assert seen(office) == recorded
     assert {"africastalking", "kannel", "smsgate"} & {channel for _, channel in again}
+
+
+@pytest.mark.parametrize(
+    ("numbers", "messages"),
+    [
+        pytest.param({"gammu": ("+6281234567890",), "jasmin": ("22345",)}, 2, id="two numbers"),
+        pytest.param({"gammu": ("22345",), "jasmin": ("22345",)}, 1, id="one number"),
+        pytest.param({}, 1, id="numbers that nobody has told us"),
+    ],
+)
+def test_the_same_words_to_two_of_our_numbers_are_two_messages_if_we_know_them(
+    numbers: dict[str, tuple[str, ...]], messages: int, office: Wiring, tmp_path: Path
+):
+    office, carriers = all_carriers(office, tmp_path)
+    free = office.channels.rules["kannel"]
+    rules = {
+        **office.channels.rules,
+        **{name: replace(free, own_numbers=own) for name, own in numbers.items()},
+    }
+    office = replace(office, channels=replace(office.channels, rules=rules))
+    client = create_app(office).test_client()
+    sms = Sms("+6281237000111", "22345", "WNA 2 Australia wisata", clock.now(), "one")
+
+    for channel in ("gammu", "jasmin"):
+        assert carriers[channel].bring(client, office, sms) == 200
+
+    assert seen(office)["messages"] == messages
 
 
 def seen(office: Wiring) -> Counter[str]:
