@@ -79,7 +79,7 @@ def test_the_last_line_sums_up_all_stages(capsys, stages, last_line, status):
 
 
 def test_a_stage_whose_folder_is_missing_has_failed():
-    stage = run_all.tests("nowhere", "tests/nowhere")
+    stage = run_all.run_of_tests("nowhere", "tests/nowhere")
 
     run_all.run(stage)
 
