@@ -34,6 +34,8 @@ _REST_AT_LIMIT = timedelta(minutes=30)
 _LONGEST_REST = timedelta(hours=2)
 #: So many sends in a row that found nobody, and the channel rests.
 _FAILURES_TO_REST = 3
+#: Shorter than this a channel may be away, as a phone is that starts anew.
+DOWN_FOR = timedelta(minutes=5)
 _MINUTE = timedelta(minutes=1)
 _HOUR = timedelta(hours=1)
 _EAGER = (Lane.URGENT, Lane.REPLY)
@@ -106,10 +108,9 @@ def openings(session: Session, channels: Channels, moment: datetime) -> Openings
     """
     if channels.is_loopback:
         return Openings(channels, {}, {})
-    rows = session.execute(
-        sa.select(ChannelState.channel, ChannelState.paused_until, ChannelState.failures)
-    ).all()
-    resting = {name for name, until, _ in rows if until and until > moment}
+    rows = session.scalars(sa.select(ChannelState)).all()
+    resting = {row.channel for row in rows if row.paused_until and row.paused_until > moment}
+    down = {row.channel for row in rows if _is_down(row, moment)}
     eager: dict[str, str | None] = {}
     patient: dict[str, str | None] = {}
     for name in channels.that_send:
@@ -121,8 +122,22 @@ def openings(session: Session, channels: Channels, moment: datetime) -> Openings
             line, left = _emptiest(rules, used, share)
             if left >= 1:
                 lanes[name] = line
-    troubled = frozenset(name for name, until, failures in rows if until or failures)
-    return Openings(channels, eager, patient, troubled)
+    troubled = frozenset(row.channel for row in rows if row.paused_until or row.failures)
+    return Openings(channels, _well(eager, down), _well(patient, down), troubled)
+
+
+def _is_down(state: ChannelState, moment: datetime) -> bool:
+    return (
+        state.is_up is False and state.up_since is not None and moment - state.up_since >= DOWN_FOR
+    )
+
+
+def _well(is_open: Mapping[str, str | None], down: set[str]) -> Mapping[str, str | None]:
+    """Leave out the channels that say of themselves that they are down, if any other is open.
+
+    A modem's program takes messages while its modem is dead: they would lie there.
+    """
+    return {name: line for name, line in is_open.items() if name not in down} or is_open
 
 
 def _used(session: Session, channel: str, moment: datetime) -> dict[str | None, tuple[int, int]]:

@@ -33,8 +33,6 @@ _log = logs.logger()
 HEALTH_EVERY = timedelta(minutes=1)
 #: What is older than this is left out when a channel is read for the first time.
 _FIRST_READ = timedelta(days=2)
-#: Shorter than this a channel may be away, as a phone is that starts anew.
-_DOWN_FOR = timedelta(minutes=5)
 _WEAK_SIGNAL = 10
 _LOW_BATTERY = 20
 _LONG_BACKLOG = 100
@@ -168,7 +166,7 @@ def _keep(session: Session, channel: str, health: Health, moment: datetime) -> d
 
 def _what_is_wrong(health: Health, so_for: timedelta) -> list[tuple[AlarmKind, str]]:
     if not health.is_up:
-        return [(AlarmKind.DOWN, health.says)] if so_for >= _DOWN_FOR else []
+        return [(AlarmKind.DOWN, health.says)] if so_for >= standing.DOWN_FOR else []
     wrong = []
     if health.signal is not None and health.signal < _WEAK_SIGNAL:
         wrong.append((AlarmKind.SIGNAL, f"signal {health.signal} %"))

@@ -267,6 +267,31 @@ def test_a_number_that_is_refused_is_refused_for_good(
     assert second.requests == []
 
 
+def test_a_channel_that_says_it_is_down_is_passed_over_while_there_is_another(
+    outbox: Outbox, first: AfricasTalkingServer, second: AfricasTalkingServer
+):
+    def goes_down(since: timedelta) -> None:
+        with outbox.database.writing() as session:
+            standing.make_row(session, "africastalking")
+            session.execute(
+                sa.update(ChannelState).values(is_up=False, up_since=clock.now() - since)
+            )
+
+    goes_down(timedelta(minutes=1))
+    outbox.queue()
+    drain(outbox.database, reaching(first, second))
+    assert len(first.requests) == 1, "it may only start anew"
+
+    goes_down(timedelta(minutes=6))
+    outbox.queue()
+    drain(outbox.database, reaching(first, second))
+    assert (len(first.requests), len(second.requests)) == (1, 1)
+
+    outbox.queue()
+    drain(outbox.database, reaching(first))
+    assert len(first.requests) == 2, "with no other, it is tried all the same"
+
+
 def test_nothing_is_ever_handed_to_loopback_instead(outbox: Outbox, first: AfricasTalkingServer):
     first.behave("refuse:405")
     outbox.queue()
