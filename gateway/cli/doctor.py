@@ -199,6 +199,9 @@ def _channels() -> Iterator[Finding]:
     for name, provider in channels.by_name.items():
         if provider.can_send and name == channels.default:
             yield Finding("channel", "green", f"{name} carries what goes out")
+        elif provider.can_send and channels.is_loopback:
+            says = f"{name} has an account and carries nothing: TIMPORA_CHANNEL is loopback"
+            yield Finding("channel", "yellow", says, f"set TIMPORA_CHANNEL={name}")
         elif provider.can_send:
             yield Finding("channel", "green", f"{name} carries replies to what came by it")
         elif name == channels.default:
@@ -216,14 +219,21 @@ def _channels() -> Iterator[Finding]:
 
 def _trouble(view: ChannelView) -> Iterator[Finding]:
     """Tell what is wrong with a channel that is in use; one that rests still takes messages in."""
+    level = "red" if view.is_default else "yellow"
+    resume = f"mend it, then: timpora channels resume {view.channel}"
+    if view.resting_until is not None:
+        yield Finding("channel", level, f"{view.channel} rests: {view.resting_for}", resume)
+    if view.is_up is False and view.sends:
+        yield Finding(
+            "channel", level, f"{view.channel} is down: {view.says}", "see timpora channels"
+        )
     for kind, says in view.alarms:
         is_urgent = view.is_default and kind in {"credit", "account", "down", "unreachable"}
-        mend = f"mend it, then: timpora channels resume {view.channel}"
         yield Finding(
             "channel",
             "red" if is_urgent else "yellow",
             f"{view.channel}: {kind}: {says}",
-            mend if view.resting_until else f"see timpora channels; {view.channel} needs a look",
+            resume if view.resting_until else f"see timpora channels; {view.channel} needs a look",
         )
 
 

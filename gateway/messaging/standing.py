@@ -39,6 +39,8 @@ DOWN_FOR = timedelta(minutes=5)
 _MINUTE = timedelta(minutes=1)
 _HOUR = timedelta(hours=1)
 _EAGER = (Lane.URGENT, Lane.REPLY)
+#: So often a reply is tried by one channel before another is tried; what is urgent, once.
+_TRIES_BY_ONE = 2
 #: Of a quota, what follow-ups and bulk leave for urgent messages and replies.
 _SHARE_OF_THE_PATIENT = 0.8
 #: A channel's signs of life are written down so often at most, in seconds.
@@ -88,17 +90,23 @@ class Openings:
         is_known = message.channel in self.channels.by_name
         if message.channel not in self.channels.that_send and (is_known or not is_open):
             return Way(message.channel, None)
+        own = None
         if message.channel in is_open and message.channel not in message.refused_by:
-            return Way(message.channel, is_open[message.channel])
-        if message.is_bound:
-            return None
+            own = Way(message.channel, is_open[message.channel])
+        if message.is_bound or (own is not None and not _was_tried_enough(message)):
+            return own
         shut = {name for name in self.channels.that_send if name not in is_open}
         found = self.channels.instead(message.channel, number, shut | set(message.refused_by))
-        return None if found is None else Way(found, is_open[found])
+        return own if found is None else Way(found, is_open[found])
 
     def _stuck(self, is_open: Mapping[str, str | None]) -> list[str]:
         """Name the channels that are shut while nothing else is open."""
         return [] if is_open else list(self.channels.that_send)
+
+
+def _was_tried_enough(message: OutboundMessage) -> bool:
+    """Say whether a message should try another way: in a quiet village no other one tells of it."""
+    return message.attempts >= (1 if message.lane is Lane.URGENT else _TRIES_BY_ONE)
 
 
 def openings(session: Session, channels: Channels, moment: datetime) -> Openings:

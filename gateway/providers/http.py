@@ -148,9 +148,11 @@ def send(call: Call, within: timedelta = SEND_WITHIN) -> HttpAnswer:
 
 def ask(call: Call, within: timedelta = SEND_WITHIN) -> HttpAnswer:
     """Make a request that sends nothing; raise NotReached when no whole answer came in time."""
-    said, _ = _ended_in_time(call, within)
+    said, is_connected = _ended_in_time(call, within)
     if isinstance(said, HttpAnswer):
         return said
+    if not is_connected:
+        raise NotReached(f"no connection ({said})")
     raise NotReached(f"no answer within {within.total_seconds():g} s ({said})")
 
 

@@ -292,6 +292,25 @@ def test_a_channel_that_says_it_is_down_is_passed_over_while_there_is_another(
     assert len(first.requests) == 2, "with no other, it is tried all the same"
 
 
+@pytest.mark.parametrize(("lane", "tries"), [(Lane.REPLY, 2), (Lane.URGENT, 1)])
+def test_a_lone_message_tries_another_channel_though_no_other_tells_that_one_is_dead(
+    outbox: Outbox, second: AfricasTalkingServer, lane: Lane, tries: int
+):
+    nobody = AfricasTalking(account(f"http://127.0.0.1:{free_port()}"))
+    other = Second(account(second.url))
+    channels = Channels({one.name: one for one in (nobody, other)}, "africastalking")
+    message_id = outbox.queue(lane=lane)
+    for _ in range(tries):
+        assert second.requests == []
+        drain(outbox.database, channels)
+        outbox.let_time_pass(message_id)
+    drain(outbox.database, channels)
+
+    message = outbox.get(message_id)
+    assert (message.status, message.channel) == (SENT, "second")
+    assert message.attempts == tries + 1
+
+
 def test_nothing_is_ever_handed_to_loopback_instead(outbox: Outbox, first: AfricasTalkingServer):
     first.behave("refuse:405")
     outbox.queue()

@@ -29,6 +29,7 @@ from gateway.providers.base import (
     Polled,
     Provider,
     SendDeferred,
+    Throttled,
 )
 from gateway.watch import attending, telling
 from gateway.watch.attending import Timetable
@@ -574,6 +575,33 @@ def test_the_doctor_names_what_is_wrong_with_a_channel(station: Station, run: Ca
 
     assert "red     channel    modem: credit: says" in said
     assert "yellow  channel    modem2: signal: says" in said
+
+
+def test_the_doctor_is_not_silent_about_a_channel_that_rests_or_is_down(
+    station: Station, run: Callable[..., str]
+):
+    with station.office.database.writing() as session:
+        standing.note_failure(session, "modem2", Throttled("HTTP 429"))
+    station.first.says = None
+    station.look()
+
+    said = run("doctor")
+
+    assert "yellow  channel    modem2 rests: throttled" in said
+    assert "red     channel    modem is down: nobody answers" in said
+
+
+def test_the_doctor_names_an_account_that_carries_nothing(
+    station: Station, run: Callable[..., str]
+):
+    station.office = replace(
+        station.office, channels=replace(station.office.channels, default="loopback")
+    )
+
+    said = run("doctor")
+
+    assert "modem has an account and carries nothing: TIMPORA_CHANNEL is loopback" in said
+    assert "mend: set TIMPORA_CHANNEL=modem" in said
 
 
 def test_a_message_settled_by_an_admins_alarm_counts_as_any_other(station: Station):
