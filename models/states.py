@@ -57,6 +57,7 @@ class AlarmKind(StrEnum):
     BACKLOG = "backlog"
     CANARY = "canary"
     FLOOD = "flood"
+    LOCKOUT = "lockout"
     DESTINATION = "destination"
 
 

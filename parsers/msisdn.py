@@ -18,6 +18,9 @@ _SHORT_CODE = re.compile(r"\d{3,6}")
 _NUMBER_LIKE = re.compile(r"\+?[0-9][0-9 ().\-/]*")
 _EXCEL_DECIMAL = re.compile(r"\d{9,15}[.,]0+")
 _EXPONENT = re.compile(r"\d+(?:[.,]\d+)?[eE][+]?\d+")
+#: Timor-Leste, Malaysia, Singapore, Brunei, Hong Kong, Taiwan, Saudi Arabia: where villagers work,
+#: and whose SIMs they bring home. Of a number from elsewhere the plus must be there.
+_NEIGHBOURS = ("670", "60", "65", "673", "852", "886", "966")
 _LETTER = re.compile(r"[^\W\d_]")
 # A phone-like run in a text: no letter or digit beside it, nine digits or more.
 _IN_TEXT = re.compile(r"(?<![\w+])\+?\d(?:[ ().\-/]{0,2}\d){8,14}(?!\w)")
@@ -58,12 +61,26 @@ def read_sender(raw: str) -> Sender:
         return Sender(SenderKind.UNREADABLE, "")
     if _SHORT_CODE.fullmatch(text):
         return Sender(SenderKind.SHORT_CODE, text)
-    mobile = _mobile(text)
+    mobile = _mobile(f"+{text}") if _lost_its_plus(raw) else None
+    mobile = mobile or _mobile(text) or _of_a_neighbour(text)
     if mobile is not None:
         return Sender(SenderKind.MOBILE, mobile)
     if _LETTER.search(text):
         return Sender(SenderKind.ALPHANUMERIC, kept)
     return Sender(SenderKind.UNREADABLE, kept)
+
+
+def _lost_its_plus(raw: str) -> bool:
+    """Tell a number whose plus was read as a blank, as every reader of forms does."""
+    return raw.startswith(" ") and raw[1:2].isdigit() and raw[1:2] != "0"
+
+
+def _of_a_neighbour(text: str) -> str | None:
+    """Read a foreign SIM of the border whose plus is left out, as a hub for SMPP leaves out all."""
+    digits = re.sub(r"\D", "", text)
+    if not _NUMBER_LIKE.fullmatch(text) or not digits.startswith(_NEIGHBOURS):
+        return None
+    return _valid_mobile(f"+{digits}")
 
 
 def normalise(raw: str) -> str:

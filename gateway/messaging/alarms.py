@@ -15,6 +15,7 @@ _log = logs.logger()
 #: What nothing says to be over is taken to be so, when it has not been found again for so long.
 _PASSES_AFTER = {
     AlarmKind.FLOOD: timedelta(hours=1),
+    AlarmKind.LOCKOUT: timedelta(hours=1),
     AlarmKind.DESTINATION: timedelta(days=1),
 }
 #: What comes back sooner than this after it was cleared is not told again: it flutters.

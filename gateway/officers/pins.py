@@ -12,9 +12,12 @@ from sqlalchemy.orm import Session
 
 from gateway import clock
 from gateway.keys import derived_key
+from gateway.messaging import alarms
 from gateway.settings import PinRules
 from models.database import lock_name
 from models.officers import Officer, PinTry
+from models.people import Phone
+from models.states import AlarmKind
 
 _MEMORY_KIB = 19 * 1024
 #: So many hashes are reckoned at once in a process: a core is left for screens that need none.
@@ -70,7 +73,7 @@ class Pins:
         if self.is_locked(officer):
             return False
         if self.tries_left(session, officer) == 0:
-            self._lock(officer)
+            self._lock(session, officer)
             return False
         session.add(PinTry(officer_id=officer.id, at=clock.now(), channel=channel))
         session.flush()
@@ -85,7 +88,7 @@ class Pins:
             self._clear(session, officer)
             return Verdict.RIGHT
         if self.tries_left(session, officer) == 0:
-            self._lock(officer)
+            self._lock(session, officer)
             return Verdict.LOCKED
         return Verdict.WRONG
 
@@ -120,8 +123,12 @@ class Pins:
         officer.pin_hash = pin_hash
         officer.pin_set_at = clock.now()
 
-    def _lock(self, officer: Officer) -> None:
+    def _lock(self, session: Session, officer: Officer) -> None:
+        """Lock an officer out; an admin is told, as somebody may be guessing."""
         officer.locked_until = clock.now() + self.rules.lock
+        alias = session.get_one(Phone, officer.phone_id).alias
+        says = f"{self.rules.tries} wrong PINs"
+        alarms.raise_alarm(session, AlarmKind.LOCKOUT, alias, says)
 
     def _clear(self, session: Session, officer: Officer) -> None:
         session.execute(

@@ -107,7 +107,7 @@ def _take_late(session: Session, desk: Desk, message: InboundMessage) -> Gathere
         sa.select(Report).where(Report.inbox_id == before.id).order_by(Report.id).limit(1)
     ).first()
     if report is not None:
-        spoken_at = message.network_time or message.received_at
+        spoken_at = clock.spoken_at(message.network_time, message.received_at, desk.timezone)
         keeping.add_note(desk, report, message.text, "joined", spoken_at)
         return Gathered.LATE
     in_order = sorted((before, message), key=lambda one: one.part_number or 0)

@@ -18,6 +18,7 @@ from gateway.cli import office as shared
 from gateway.cli.doctor import Finding
 from gateway.cli.main import timpora
 from gateway.dialogue import talking
+from gateway.messaging import alarms
 from gateway.officers import register
 from gateway.officers.pins import Pins, Verdict
 from gateway.officers.register import BadOfficer
@@ -28,7 +29,8 @@ from gateway.settings import PinRules
 from gateway.wiring import Wiring
 from models.officers import DialogueRow, Officer, OfficerRole, PinTry
 from models.outbox import OutboundMessage
-from models.people import AuditEntry, Reporter
+from models.people import AuditEntry, Phone, Reporter
+from models.states import AlarmKind
 
 PHONE = "+6281237000500"
 PIN = "4825"
@@ -209,6 +211,10 @@ def test_the_third_wrong_one_locks_and_a_right_one_clears(office: Wiring):
 
     assert a_try(office, was_right=False) is Verdict.LOCKED
     assert a_try(office, was_right=True) is Verdict.LOCKED
+    with office.database.reading() as session:
+        (alarm,) = alarms.open_alarms(session)
+        alias = session.get_one(Phone, active(office).phone_id).alias
+    assert (alarm.kind, alarm.subject) == (AlarmKind.LOCKOUT, alias)
 
 
 @pytest.mark.usefixtures("officer")

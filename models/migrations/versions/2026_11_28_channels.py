@@ -30,6 +30,7 @@ _ALARM_KIND = sa.Enum(
     "backlog",
     "canary",
     "flood",
+    "lockout",
     "destination",
     name="alarmkind",
     native_enum=False,

@@ -1,6 +1,6 @@
 import pytest
 
-from parsers.msisdn import BadMsisdn, SenderKind, find_numbers, normalise, read_sender
+from parsers.msisdn import BadMsisdn, Sender, SenderKind, find_numbers, normalise, read_sender
 
 MOBILES = {
     "phone-00-prefix": ("006281200000123", "+6281200000123"),
@@ -91,3 +91,33 @@ def test_phone_like_runs_are_found_in_a_text():
 
     found = [text[start:end] for start, end in find_numbers(text)]
     assert found == ["0812-3456-7890", "+62 812 0000 0123"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "number"),
+    [
+        ("60123450000", "+60123450000"),
+        (" 60123450000", "+60123450000"),
+        ("67077231234", "+67077231234"),
+        (" 67077231234", "+67077231234"),
+        ("6591234567", "+6591234567"),
+        (" 819012345678", "+819012345678"),
+        ("819012345678", "+62819012345678"),
+        (" 62811000234", "+62811000234"),
+        (" 081200000123", "+6281200000123"),
+        (" 81200000123", "+6281200000123"),
+    ],
+)
+def test_a_sim_of_the_border_is_known_without_its_plus(raw: str, number: str):
+    assert read_sender(raw) == Sender(SenderKind.MOBILE, number)
+
+
+@pytest.mark.parametrize("raw", ["447700900123", "1234567890", "60123", "6012345000000000"])
+def test_other_digits_without_a_plus_are_no_mobile(raw: str):
+    assert read_sender(raw).kind is not SenderKind.MOBILE
+
+
+def test_a_roster_wants_the_plus_of_a_foreign_number():
+    with pytest.raises(BadMsisdn):
+        normalise("60123450000")
+    assert normalise("+60123450000") == "+60123450000"
