@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from support.postgres import PostgresServer, PostgresUnavailableError
 from support.redis_server import RedisServer
 
 from gateway.identity import Directory
+from gateway.messaging.queues import Doorbell
+from gateway.messaging.standing import Heard
 from gateway.settings import Settings, read_settings
 from gateway.wiring import Wiring, wire
 from models import schema
@@ -108,8 +111,21 @@ def settings(database: Database, redis_server: RedisServer, tmp_path: Path) -> S
     )
 
 
+@pytest.fixture(scope="session")
+def wired() -> list[Wiring]:
+    """The wiring of the first test: to load its words takes longer than most tests."""
+    return []
+
+
 @pytest.fixture
-def office(settings: Settings) -> Iterator[Wiring]:
-    wiring = wire(settings)
-    yield wiring
-    wiring.database.dispose()
+def office(settings: Settings, wired: list[Wiring]) -> Iterator[Wiring]:
+    if not wired:
+        wired.append(wire(settings))
+    yield replace(
+        wired[0],
+        settings=settings,
+        database=(database := Database(settings.database_url)),
+        doorbell=Doorbell(settings.redis_url),
+        heard=Heard(),
+    )
+    database.dispose()

@@ -6,7 +6,7 @@ this channel is tested, does not come again here.
 
 import hmac
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -23,12 +23,9 @@ from support.office_work import appoint, do_all_work, register
 from gateway import clock, listing
 from gateway.app import create_app
 from gateway.messaging import alarms, deliveries, sending
-from gateway.messaging.standing import Heard
-from gateway.settings import Settings
 from gateway.watch import attending, telling
 from gateway.watch.attending import Timetable
-from gateway.wiring import Wiring, wire
-from models.database import Database
+from gateway.wiring import Wiring
 from models.inbox import InboundMessage, Quarantined
 from models.outbox import DeliveryReport, OutboundMessage
 from models.people import Phone, PhoneKind, Reporter, Village
@@ -170,21 +167,6 @@ class Field:
                 *listing.reports(session, listing.reports_query(None, None), zone),
             ]
         return json.dumps(rows, ensure_ascii=False)
-
-
-@pytest.fixture(scope="module")
-def wired() -> list[Wiring]:
-    """The wiring of the first test: to load its words takes longer than most tests."""
-    return []
-
-
-@pytest.fixture
-def office(settings: Settings, wired: list[Wiring]) -> Iterator[Wiring]:
-    if not wired:
-        wired.append(wire(settings))
-    database = Database(settings.database_url)
-    yield replace(wired[0], settings=settings, database=database, heard=Heard())
-    database.dispose()
 
 
 @pytest.fixture
