@@ -2,7 +2,7 @@
 
 For people and acceptance checks too:
 
-    python tests/support/jasmin_server.py --port 1401 [--reports]
+    PYTHONPATH=tests python -m support.jasmin_server --port 1401 [--reports]
 
 It prints one JSON line per message that it was asked to send. With `--reports` it calls the
 `dlr-url` of each message that it took, with both levels. It checks what the real one checks: the
@@ -23,13 +23,14 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, ClassVar, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit
 from urllib.request import Request, urlopen
 from uuid import uuid4
 
 import gsm0338  # noqa: F401 - it registers the codec
+from support.stand_in import StandIn
 
 USERNAME = "timpora"
 PASSWORD = "rahasia-16-huruf"  # noqa: S105 - invented, and as long as Jasmin takes
@@ -78,8 +79,10 @@ class Left:
     sms_count: int | str = "ND"
 
 
-class JasminServer:
+class JasminServer(StandIn[ReceivedRequest]):
     """The stand-in; nothing is left behind after stop()."""
+
+    BEHAVIOURS = r"accept|close|error:\d{3}:.*"
 
     def __init__(
         self,
@@ -90,15 +93,8 @@ class JasminServer:
     ) -> None:
         self.reports = reports
         self.left = Left()
-        self._behaviour = "accept"
-        self._requests: list[ReceivedRequest] = []
-        self._lock = threading.Lock()
         self._posts: list[threading.Thread] = []
-        self._on_request = on_request
-        handler = type("Handler", (_Handler,), {"stand_in": self})
-        self._http = ThreadingHTTPServer(("127.0.0.1", port), handler)
-        self._http.daemon_threads = False
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
+        super().__init__(_Handler, port, on_request)
 
     @classmethod
     @contextmanager
@@ -111,46 +107,11 @@ class JasminServer:
         finally:
             server.stop()
 
-    @property
-    def url(self) -> str:
-        """The address for TIMPORA_JASMIN_BASE_URL."""
-        return f"http://127.0.0.1:{self._http.server_port}"
-
-    def start(self) -> None:
-        """Begin to answer."""
-        self._thread.start()
-
     def stop(self) -> None:
         """Wait for every thread."""
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join()
+        super().stop()
         for post in self._posts:
             post.join()
-
-    def behave(self, behaviour: str) -> None:
-        """Change what happens to every message."""
-        if not re.fullmatch(r"accept|close|error:\d{3}:.*", behaviour, re.DOTALL):
-            raise ValueError(f"unknown behaviour {behaviour!r}; see jasmin_server.py")
-        self._behaviour = behaviour
-
-    @property
-    def behaviour(self) -> str:
-        """What happens to a message."""
-        return self._behaviour
-
-    @property
-    def requests(self) -> list[ReceivedRequest]:
-        """Every request to send so far."""
-        with self._lock:
-            return list(self._requests)
-
-    def record(self, request: ReceivedRequest) -> None:
-        """Keep a request."""
-        with self._lock:
-            self._requests.append(request)
-        if self._on_request:
-            self._on_request(request)
 
     def report_soon(self, request: ReceivedRequest) -> None:
         """Call the `dlr-url` of a message, beside the answer: taken, then delivered."""

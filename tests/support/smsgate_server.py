@@ -2,7 +2,8 @@
 
 For people and acceptance checks too:
 
-    python tests/support/smsgate_server.py --port 8080 [--webhook URL --key KEY] [--server]
+    PYTHONPATH=tests python -m support.smsgate_server --port 8080 \
+        [--webhook URL --key KEY] [--server]
 
 It prints one JSON line per message that it is given. It takes an id once and answers 409 after
 that, keeps a state for each message, lists what it has received, and posts signed webhooks.
@@ -18,7 +19,6 @@ import argparse
 import hashlib
 import hmac
 import json
-import re
 import signal
 import threading
 import time
@@ -27,12 +27,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, ClassVar, Self
 from urllib.error import HTTPError
 from urllib.parse import parse_qsl, urlsplit
 from urllib.request import Request, urlopen
 from uuid import uuid4
+
+from support.stand_in import StandIn
 
 USERNAME = "sms"
 PASSWORD = "kata-sandi-hp"  # noqa: S105
@@ -94,8 +96,10 @@ class Phone:
     inbox: list[Arrived] = field(default_factory=list)
 
 
-class SmsgateServer:
+class SmsgateServer(StandIn[ReceivedRequest]):
     """The stand-in; nothing is left behind after stop()."""
+
+    BEHAVIOURS = r"accept|close|error:\d{3}:.*|fail:.+"
 
     def __init__(
         self,
@@ -114,14 +118,7 @@ class SmsgateServer:
         self.kept: dict[str, Kept] = {}
         self.asked: list[tuple[str, dict[str, Any]]] = []
         """Every other request: its method and path, and its query or body."""
-        self._behaviour = "accept"
-        self._requests: list[ReceivedRequest] = []
-        self._lock = threading.Lock()
-        self._on_request = on_request
-        handler = type("Handler", (_Handler,), {"stand_in": self})
-        self._http = ThreadingHTTPServer(("127.0.0.1", port), handler)
-        self._http.daemon_threads = False
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
+        super().__init__(_Handler, port, on_request)
 
     @classmethod
     @contextmanager
@@ -133,45 +130,6 @@ class SmsgateServer:
             yield server
         finally:
             server.stop()
-
-    @property
-    def url(self) -> str:
-        """The address for TIMPORA_SMSGATE_BASE_URL."""
-        return f"http://127.0.0.1:{self._http.server_port}"
-
-    def start(self) -> None:
-        """Begin to answer."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Wait for every thread."""
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join()
-
-    def behave(self, behaviour: str) -> None:
-        """Change what happens to every new message."""
-        if not re.fullmatch(r"accept|close|error:\d{3}:.*|fail:.+", behaviour, re.DOTALL):
-            raise ValueError(f"unknown behaviour {behaviour!r}; see smsgate_server.py")
-        self._behaviour = behaviour
-
-    @property
-    def behaviour(self) -> str:
-        """What happens to a new message."""
-        return self._behaviour
-
-    @property
-    def requests(self) -> list[ReceivedRequest]:
-        """Every message that was given to it so far."""
-        with self._lock:
-            return list(self._requests)
-
-    def record(self, request: ReceivedRequest) -> None:
-        """Keep a request."""
-        with self._lock:
-            self._requests.append(request)
-        if self._on_request:
-            self._on_request(request)
 
     def settle(
         self, message_id: str, state: str, error: str | None = None, at: datetime | None = None
