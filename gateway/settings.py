@@ -84,7 +84,7 @@ class Settings:
     canary_every: timedelta
     """How often each channel sends an SMS to one of our own numbers; nought means never."""
     deaf_after: timedelta
-    """A channel from which nothing was heard for so long raises an alarm; nought means never."""
+    """A channel that brought no message for so long raises an alarm; nought means never."""
     sweep_every: timedelta
     sending_stuck_after: timedelta
     capped_replies_an_hour: int
@@ -143,7 +143,7 @@ def read_settings(
     piece_wait = reader.seconds("PIECE_WAIT", 20)
     part_wait = reader.seconds("PART_WAIT", 120)
     canary_every = reader.seconds("CANARY_EVERY", 0)
-    deaf_after = reader.seconds("DEAF_AFTER", 21600)
+    deaf_after = reader.seconds("DEAF_AFTER", 43200)
     sweep_every = reader.seconds("SWEEP_EVERY", 2)
     stuck_after = reader.seconds("SENDING_STUCK_AFTER", 60)
     pin_rules = PinRules(

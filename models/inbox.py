@@ -80,3 +80,6 @@ class PollCursor(Base):
     since: Mapped[str]
     """The adapter's own mark: only it knows what it means."""
     polled_at: Mapped[datetime]
+    begun_at: Mapped[datetime]
+    """When it was read for the first time: what was old by then is left out, however many reads
+    it takes to come past it."""

@@ -10,10 +10,10 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import FrameType
 
-from gateway import evidence, logs
+from gateway import clock, evidence, logs
 from gateway.dialogue import talking
 from gateway.messaging import alarms, canaries, sending
 from gateway.messaging.queues import Job
@@ -23,7 +23,8 @@ from gateway.settings import read_settings
 from gateway.watch import attending, telling
 from gateway.watch.attending import Timetable
 from gateway.wiring import START_ERRORS, Wiring, wire
-from models.database import UNAVAILABLE
+from models.database import UNAVAILABLE, lock_name
+from models.states import AlarmKind
 
 _log = logs.logger()
 
@@ -33,7 +34,7 @@ _WATCH_EVERY = timedelta(seconds=20)
 
 def let_go_of_stuck_sends(office: Wiring) -> None:
     """Give up waiting for sends whose worker died."""
-    sending.sweep_outbox(office.database, office.settings.sending_stuck_after)
+    sending.sweep_outbox(office.database, office.channels, office.settings.sending_stuck_after)
 
 
 def ring_for_late_rows(office: Wiring) -> None:
@@ -52,14 +53,19 @@ def forget_old_dialogues(office: Wiring) -> None:
     talking.forget_old(office.database)
 
 
-def keep_watch(office: Wiring) -> None:
+def keep_watch(office: Wiring, watched_since: datetime) -> None:
     """Send canaries, look for deaf channels, tell what is wrong, and delete old evidence."""
     settings = office.settings
     with office.database.writing() as session:
+        # Of several sweepers one does it: each SMS that two would send costs twice.
+        lock_name(session, "watch")
         if settings.canary_every:
             canaries.send_due(session, office.directory, office.channels, settings.canary_every)
-        attending.look_for_deaf(session, office.channels, settings.deaf_after)
+        attending.look_for_deaf(session, office.channels, settings.deaf_after, watched_since)
         alarms.clear_passed(session)
+        looked_for = {AlarmKind.CANARY: settings.canary_every, AlarmKind.DEAF: settings.deaf_after}
+        no_longer = [kind for kind, every in looked_for.items() if not every]
+        alarms.clear_without_subject(session, office.channels.that_send, no_longer)
         evidence.forget_old(session, settings.evidence_kept_for)
         telling.tell(session, office.channels, office.texts, settings.timezone)
 
@@ -95,6 +101,7 @@ def run(office: Wiring, stop: threading.Event) -> None:
     """
     pause = office.settings.sweep_every.total_seconds()
     timetable = Timetable()
+    began = clock.now()
     attendants = [
         threading.Thread(target=attend_to_channel, args=(office, provider, stop), daemon=True)
         for provider in office.channels.by_name.values()
@@ -112,7 +119,7 @@ def run(office: Wiring, stop: threading.Event) -> None:
             forget_old_dialogues(office)
         if timetable.is_due("watch", _WATCH_EVERY):
             with _survived("keep watch"):
-                keep_watch(office)
+                keep_watch(office, began)
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """Alarms: each is raised once, stays open while it is so, and is told to the admins once."""
 
+from collections.abc import Collection
 from datetime import timedelta
 
 import sqlalchemy as sa
@@ -69,6 +70,19 @@ def clear_passed(session: Session) -> None:
             )
             .values(cleared_at=clock.now())
         )
+
+
+def clear_without_subject(
+    session: Session, channels: Collection[str], no_longer: Collection[AlarmKind]
+) -> None:
+    """Close alarms of channels that are not used any more, and of what is not looked for."""
+    of_phones = tuple(_PASSES_AFTER)
+    is_gone = sa.and_(Alarm.kind.not_in(of_phones), Alarm.subject.not_in(channels))
+    session.execute(
+        sa.update(Alarm)
+        .where(Alarm.cleared_at.is_(None), sa.or_(is_gone, Alarm.kind.in_(no_longer)))
+        .values(cleared_at=clock.now())
+    )
 
 
 def open_alarms(session: Session) -> list[Alarm]:

@@ -20,6 +20,7 @@ _log = logs.logger()
 
 #: Longer than any provider's id; a longer one would not fit into an index.
 _LONGEST_ID = 200
+_LONGEST_WORDS = 120
 
 
 def record(session: Session, channel: str, delivery: ReportedDelivery) -> None:
@@ -31,7 +32,7 @@ def record(session: Session, channel: str, delivery: ReportedDelivery) -> None:
     """
     key = key_of(delivery.provider_message_id)
     raw_status, reason = (
-        msisdn.hide_numbers(cleaning.storable(said))
+        msisdn.hide_numbers(cleaning.storable(said))[:_LONGEST_WORDS]
         for said in (delivery.raw_status, delivery.reason)
     )
     lock(session, channel, delivery.provider_message_id)
@@ -53,7 +54,9 @@ def record(session: Session, channel: str, delivery: ReportedDelivery) -> None:
     )
     message = session.scalars(
         sa.select(OutboundMessage).where(
-            OutboundMessage.channel == channel, OutboundMessage.provider_key == key
+            OutboundMessage.channel == channel,
+            # By our token a provider may tell of a message whose sending nobody confirmed.
+            sa.or_(OutboundMessage.provider_key == key, OutboundMessage.token == key),
         )
     ).first()
     if message is not None:
@@ -109,28 +112,32 @@ class _Said(NamedTuple):
 
 def _heed(session: Session, message: OutboundMessage, said: _Said) -> bool:
     """Do what a delivery report says; False: the message is to be sent again."""
-    if said.fault is None or message.status is MessageStatus.DELIVERED:
+    if said.fault is None:
         _move(message, said)
         return True
-    _take_back(session, message, said.fault, said)
-    return message.status is not MessageStatus.QUEUED
+    if message.status not in {MessageStatus.SENT, MessageStatus.UNCONFIRMED}:
+        return True  # told again: it has been heeded
+    return not _take_back(session, message, said.fault, said)
 
 
-def _take_back(session: Session, message: OutboundMessage, fault: Fault, said: _Said) -> None:
-    """Queue a message again that a phone had taken and then did not send.
+def _take_back(session: Session, message: OutboundMessage, fault: Fault, said: _Said) -> bool:
+    """Queue a message again that a phone had taken and then did not send; say whether it may be.
 
     With a new token, as it would know the old one and send nothing; of a long message some parts
     may have left, so that it is not sent again.
     """
     may_try = message.segments == 1 and not tries.is_last(message)
-    if may_try and message.become(MessageStatus.QUEUED):
+    if may_try:
+        message.become(MessageStatus.QUEUED)
         message.error = said.words
         message.token = new_token()
+        message.provider_message_id = message.provider_key = None
         message.is_bound = False
         message.next_attempt_at = clock.now() + tries.BACKOFF[message.attempts - 1]
     else:
         _move(message, said)
     standing.note_fault(session, message.channel, fault, said.words)
+    return may_try
 
 
 def _move(message: OutboundMessage, said: _Said) -> None:

@@ -13,7 +13,7 @@ from gateway.identity import Directory
 from gateway.messaging import alarms, deliveries
 from gateway.messaging.channels import LOOPBACK, Channels
 from gateway.providers.base import InboundSms, Intake, OptOut, Polled, Unreadable
-from models.database import insert_or_count, insert_unless_there
+from models.database import insert_or_count, insert_unless_there, lock_name
 from models.inbox import InboundMessage, PollCursor, Quarantined
 from models.states import AlarmKind
 from parsers import cleaning, masking, msisdn, segments
@@ -26,6 +26,8 @@ _LONGEST_TEXT = 4000
 _OFTEN = 20
 #: By two channels, one of which tells no time, the same words are one message for so long.
 _ONE_WITHIN = timedelta(days=1)
+_REPORTS = ("report", "draft")
+_SAME_ANSWER_WITHIN = timedelta(minutes=10)
 _NO_CHANNELS = Channels({}, LOOPBACK)
 _ANY_CLOCK = timedelta(days=3660)
 
@@ -183,6 +185,9 @@ def _came_by_another(  # all by which two messages are compared
     With times on both sides the fingerprint knows it. Without, the same words from the same phone
     to the same number are one message, if two channels bring them within a day.
     """
+    # Two processes must not both find that nothing has come yet.
+    lock_name(session, f"came:{phone_id}")
+    moment = clock.now()
     others = InboundMessage.channel != channel
     if recipient_id is not None:  # a modem does not tell it, and nobody else's can be compared
         same_recipient = InboundMessage.recipient_id == recipient_id
@@ -193,7 +198,14 @@ def _came_by_another(  # all by which two messages are compared
         sa.select(InboundMessage)
         .where(
             InboundMessage.phone_id == phone_id,
-            InboundMessage.received_at > clock.now() - _ONE_WITHIN,
+            # Answers and commands may well be said again: only reports are one for a day.
+            sa.or_(
+                sa.and_(
+                    InboundMessage.outcome.in_(_REPORTS),
+                    InboundMessage.received_at > moment - _ONE_WITHIN,
+                ),
+                InboundMessage.received_at > moment - _SAME_ANSWER_WITHIN,
+            ),
             InboundMessage.text == text,
             others,
         )
@@ -270,10 +282,9 @@ def set_apart(session: Session, directory: Directory, channel: str, item: Unread
     _log.warning("request_quarantined", channel=channel, reason=item.reason)
 
 
-def poll_mark(session: Session, channel: str) -> str | None:
-    """Say how far a polled channel has been read."""
-    cursor = session.get(PollCursor, channel)
-    return cursor.since if cursor else None
+def poll_cursor(session: Session, channel: str) -> PollCursor | None:
+    """Give how far a polled channel has been read, and since when; None before the first read."""
+    return session.get(PollCursor, channel)
 
 
 def accept_polled(  # as `accept`, and the moment
@@ -286,5 +297,7 @@ def accept_polled(  # as `accept`, and the moment
 ) -> list[int]:
     """Keep what a poll brought and how far it went, together: a crash polls the same again."""
     accepted = accept(session, directory, channel, polled.intake, channels)
-    session.merge(PollCursor(channel=channel, since=polled.since, polled_at=at))
+    cursor = session.get(PollCursor, channel)
+    begun_at = cursor.begun_at if cursor else at
+    session.merge(PollCursor(channel=channel, since=polled.since, polled_at=at, begun_at=begun_at))
     return accepted

@@ -29,7 +29,7 @@ from gateway.providers.base import (
     Throttled,
 )
 from models.database import UNAVAILABLE, Database
-from models.outbox import OutboundMessage
+from models.outbox import OutboundMessage, new_token
 from models.people import Phone
 from models.report import Report
 from models.states import Lane, MessageStatus
@@ -253,13 +253,7 @@ def _apply(session: Session, channels: Channels, message: OutboundMessage, sent:
         case SendRefused():
             _try_elsewhere(session, channels, message)
         case SendUnconfirmed():
-            provider = channels.by_name.get(sent.channel)
-            if provider is not None and provider.sends_once and not tries.is_last(message):
-                # It is known there by its token: asked again, it is sent once all the same.
-                message.is_bound = True
-                tries.defer(message, moment)
-            else:
-                give_up_waiting(message, moment)
+            give_up_waiting(channels, message, moment)
         case Throttled() | OutOfCredit() | AccountRefused():
             # Not this message's fault: no try is counted, and the channel itself rests.
             message.attempts -= 1
@@ -294,14 +288,21 @@ def _try_elsewhere(session: Session, channels: Channels, message: OutboundMessag
     message.next_attempt_at = None
 
 
-def give_up_waiting(message: OutboundMessage, moment: datetime) -> None:
-    """Mark a message that may have left; one that must be sent at least once is queued again."""
+def give_up_waiting(channels: Channels, message: OutboundMessage, moment: datetime) -> None:
+    """Mark a message that may have left; one that may or must be sent again is queued again."""
+    provider = channels.by_name.get(message.channel)
     message.become(MessageStatus.UNCONFIRMED)
-    if message.resend_if_unconfirmed and not tries.is_last(message):
+    if tries.is_last(message):
+        return
+    if provider is not None and provider.sends_once:
+        # It is known there by its token: asked again, it is sent once all the same.
+        message.is_bound = True
+        tries.defer(message, moment)
+    elif message.resend_if_unconfirmed:
         tries.defer(message, moment)
 
 
-def sweep_outbox(database: Database, stuck_after: timedelta) -> None:
+def sweep_outbox(database: Database, channels: Channels, stuck_after: timedelta) -> None:
     """Let go of messages whose worker died while it sent; those too old expire when claimed."""
     moment = clock.now()
     with database.writing() as session:
@@ -317,7 +318,7 @@ def sweep_outbox(database: Database, stuck_after: timedelta) -> None:
         ).all()
         for message in stuck:
             message.error = "the worker stopped while it was sending"
-            give_up_waiting(message, moment)
+            give_up_waiting(channels, message, moment)
             _log.warning("send_unconfirmed", message=message.id, channel=message.channel)
 
 
@@ -341,5 +342,8 @@ def settle(message: OutboundMessage, *, was_sent: bool) -> bool:
         return message.become(MessageStatus.SENT)
     message.next_attempt_at = None
     message.attempts = 0
+    # Whoever knows the old token would send nothing, and any channel may carry it now.
+    message.token, message.is_bound, message.refused_by = new_token(), False, []
+    message.provider_message_id = message.provider_key = None
     message.expires_at = max(message.expires_at, clock.now() + LIFE[message.lane])
     return message.become(MessageStatus.QUEUED)

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from gateway import clock
 from gateway.accounts import ChannelRules
 from gateway.messaging import alarms
-from gateway.messaging.channels import Channels
+from gateway.messaging.channels import LOOPBACK, Channels
 from gateway.providers.base import (
     AccountRefused,
     OutOfCredit,
@@ -87,9 +87,8 @@ class Openings:
         if self.channels.is_loopback:
             return Way(message.channel, None)
         is_open = self.eager if message.lane in _EAGER else self.patient
-        is_known = message.channel in self.channels.by_name
-        if message.channel not in self.channels.that_send and (is_known or not is_open):
-            return Way(message.channel, None)
+        if message.channel == LOOPBACK and LOOPBACK in self.channels.by_name:
+            return Way(LOOPBACK, None)
         own = None
         if message.channel in is_open and message.channel not in message.refused_by:
             own = Way(message.channel, is_open[message.channel])
@@ -171,7 +170,9 @@ def _emptiest(
 
     def left(line: str | None) -> float:
         in_hour, in_minute = used.get(line, (0, 0))
-        return min(rules.per_hour * share - in_hour, rules.per_minute * share - in_minute)
+        # At least one: a share of a small quota would let none through, ever.
+        hour, minute = (max(1.0, most * share) for most in (rules.per_hour, rules.per_minute))
+        return min(hour - in_hour, minute - in_minute)
 
     best = max(lines, key=left)
     return best, left(best)
@@ -264,7 +265,8 @@ def note_heard(session: Session, channel: str, *, with_message: bool) -> None:
     moment = clock.now()
     values = {"heard_at": moment, **({"inbound_at": moment} if with_message else {})}
     session.execute(sa.update(ChannelState).where(ChannelState.channel == channel).values(**values))
-    alarms.clear(session, channel, AlarmKind.DEAF)
+    if with_message:
+        alarms.clear(session, channel, AlarmKind.DEAF)
 
 
 def _rest(session: Session, channel: str, rest: timedelta, reason: str) -> None:

@@ -140,6 +140,8 @@ def _without_reading(
         return Handled("waits")
     elif gathered is Gathered.LATE:
         close(message, "joined")
+    elif gathered is Gathered.AGAIN:
+        close(message, "part")
     elif phone.kind is not PhoneKind.MOBILE:
         # Short codes, operators and the like are never answered: two machines would not stop.
         close(message, "operator")

@@ -30,6 +30,8 @@ class Gathered(Enum):
     """The row holds all of it that there will be: it can be handled."""
     WAITS = auto()
     """The row waits for the others."""
+    AGAIN = auto()
+    """The network has sent this very part before."""
     LATE = auto()
     """The others have been handled without it; it was added to their report."""
 
@@ -38,6 +40,8 @@ def gather(session: Session, desk: Desk, message: InboundMessage) -> Gathered:
     """Join into this row what has come of its long message; the other rows are done with it."""
     if message.part_total is None or message.parts > 1 or _INCOMPLETE in message.flags:
         return Gathered.READY
+    if _came_before(session, message):
+        return Gathered.AGAIN
     others = _rows(session, message, InboundMessage.handled_at.is_(None))
     found = {one.part_number: one for one in reversed(others)} | {message.part_number: message}
     if len(found) < message.part_total:
@@ -73,6 +77,15 @@ def _rows(
     )
 
 
+def _came_before(session: Session, message: InboundMessage) -> bool:
+    """Tell a part that has been joined already, or waits: under another id and without a time."""
+    same_number = InboundMessage.part_number == message.part_number
+    return any(
+        message.text in one.text
+        for one in _rows(session, message, sa.and_(same_number, InboundMessage.id < message.id))
+    )
+
+
 def _join(message: InboundMessage, parts: list[InboundMessage]) -> None:
     text, was_masked = masking.mask_documents("".join(one.text for one in parts))
     flags = {flag for one in parts for flag in one.flags}
@@ -98,7 +111,9 @@ def _take_late(session: Session, desk: Desk, message: InboundMessage) -> Gathere
     without = [
         one
         for one in handled
-        if _INCOMPLETE in one.flags and one.part_number != message.part_number
+        if _INCOMPLETE in one.flags
+        and one.outcome != "part"
+        and one.part_number != message.part_number
     ]
     if not without:
         return None
@@ -113,5 +128,7 @@ def _take_late(session: Session, desk: Desk, message: InboundMessage) -> Gathere
     in_order = sorted((before, message), key=lambda one: one.part_number or 0)
     message.text, _ = masking.mask_documents("".join(one.text for one in in_order))
     message.parts = before.parts + 1
+    if message.parts < (message.part_total or 0):
+        message.flags = sorted({*message.flags, _INCOMPLETE})
     before.outcome = "part"
     return Gathered.READY

@@ -68,10 +68,10 @@ def poll(
     """
     name = provider.name
     with database.reading() as session:
-        since = receiving.poll_mark(session, name)
-    polled = provider.poll(since)
-    if since is None:
-        polled = _without_old(polled, name)
+        cursor = receiving.poll_cursor(session, name)
+    since = cursor.since if cursor else None
+    begun_at = cursor.begun_at if cursor else clock.now()
+    polled = _without_old(provider.poll(since), name, begun_at - _FIRST_READ)
     if not polled.brings_anything(since):
         return []
     with database.writing() as session:
@@ -93,13 +93,12 @@ def poll(
     return accepted
 
 
-def _without_old(polled: Polled, channel: str) -> Polled:
-    """Leave out what is old when a channel is read for the first time.
+def _without_old(polled: Polled, channel: str, oldest: datetime) -> Polled:
+    """Leave out what was old when the channel was read for the first time.
 
     An inbox that was in use before us holds what somebody else has long answered: it would all be
     reported anew.
     """
-    oldest = clock.now() - _FIRST_READ
     messages = polled.intake.messages
     kept = tuple(one for one in messages if one.network_time is None or one.network_time >= oldest)
     if len(kept) < len(messages):
@@ -193,20 +192,24 @@ def _judge_balance(session: Session, channel: str, health: Health, rules: Channe
         alarms.clear(session, channel, AlarmKind.CREDIT)
 
 
-def look_for_deaf(session: Session, channels: Channels, deaf_after: timedelta) -> None:
-    """Raise an alarm for each channel that once called us and has been silent for too long.
+def look_for_deaf(
+    session: Session, channels: Channels, deaf_after: timedelta, watched_since: datetime
+) -> None:
+    """Raise an alarm for each channel that once brought messages and has brought none for too long.
 
-    A phone whose chats have moved to another service looks well, and brings nothing any more.
+    A phone whose chats have moved to another service looks well and calls us, and brings nothing
+    any more. While nobody watched, nothing could come: those hours do not count.
     """
-    if not deaf_after:
+    moment = clock.now()
+    if not deaf_after or moment - watched_since < deaf_after:
         return
     silent = session.scalars(
         sa.select(ChannelState.channel).where(
-            ChannelState.heard_at < clock.now() - deaf_after,
+            ChannelState.inbound_at < moment - deaf_after,
             ChannelState.channel.in_(channels.that_send),
         )
     ).all()
     hours = deaf_after.total_seconds() / 3600
     for channel in silent:
-        says = f"nothing was heard of it for {hours:g} hours"
+        says = f"no message came by it for {hours:g} hours"
         alarms.raise_alarm(session, AlarmKind.DEAF, channel, says)

@@ -390,6 +390,16 @@ def test_an_hourly_quota_is_kept_and_the_rest_waits(outbox: Outbox, first: Afric
     assert outbox.statuses() == {SENT: 8, QUEUED: 2}
 
 
+def test_a_quota_of_one_lets_one_through_of_any_lane(outbox: Outbox, first: AfricasTalkingServer):
+    channels = reaching(first, africastalking=replace(RULES, per_minute=1))
+    outbox.queue(lane=Lane.BULK)
+    outbox.queue(lane=Lane.BULK)
+
+    drain(outbox.database, channels)
+
+    assert outbox.statuses() == {SENT: 1, QUEUED: 1}
+
+
 def test_a_rate_by_the_minute_is_kept(outbox: Outbox, first: AfricasTalkingServer):
     channels = reaching(first, africastalking=replace(RULES, per_minute=3))
     for _ in range(5):
@@ -617,3 +627,77 @@ def test_a_fault_that_is_told_before_the_send_was_answered_is_heeded(
     message = outbox.get(message_id)
     assert message.status is QUEUED
     assert message.token not in told
+
+
+@pytest.mark.parametrize("fault", list(Fault))
+def test_a_fault_that_is_told_again_changes_nothing(
+    outbox: Outbox, first: AfricasTalkingServer, fault: Fault
+):
+    message_id = outbox.queue()
+    drain(outbox.database, reaching(first))
+    token = outbox.get(message_id).provider_message_id
+    assert token is not None
+
+    def tell() -> None:
+        delivery = ReportedDelivery(token, "sms:failed", fault.value, FAILED, fault)
+        with outbox.database.writing() as session:
+            deliveries.record(session, "africastalking", delivery)
+
+    tell()
+    tell()
+    assert outbox.get(message_id).status is QUEUED
+
+    outbox.let_time_pass(message_id)
+    drain(outbox.database, reaching(first))
+    tell()
+
+    message = outbox.get(message_id)
+    assert (message.status, message.attempts) == (SENT, 2)
+    assert len(first.requests) == 2
+
+
+def test_a_report_by_our_token_settles_a_message_that_nobody_confirmed(outbox: Outbox):
+    message_id = outbox.queue()
+    outbox.change(message_id, status=MessageStatus.UNCONFIRMED, attempts=1)
+
+    outbox.report(outbox.get(message_id).token, MessageStatus.DELIVERED)
+
+    assert outbox.get(message_id).status is MessageStatus.DELIVERED
+
+
+def test_a_send_whose_worker_died_is_asked_again_where_our_token_is_known(outbox: Outbox):
+    channels = Channels({"africastalking": Forgetful()}, "africastalking")
+    message_id = outbox.queue()
+    long_ago = clock.now() - timedelta(hours=1)
+    outbox.change(message_id, status=MessageStatus.SENDING, attempts=1, claimed_at=long_ago)
+
+    sending.sweep_outbox(outbox.database, channels, timedelta(minutes=1))
+
+    message = outbox.get(message_id)
+    assert (message.status, message.is_bound) == (QUEUED, True)
+
+
+def test_a_message_that_a_person_has_sent_again_leaves_anew_by_any_channel(outbox: Outbox):
+    message_id = outbox.queue()
+    outbox.change(
+        message_id, status=MessageStatus.UNCONFIRMED, is_bound=True, refused_by=["second"]
+    )
+    token = outbox.get(message_id).token
+
+    with outbox.database.writing() as session:
+        sending.settle(session.get_one(OutboundMessage, message_id), was_sent=False)
+
+    message = outbox.get(message_id)
+    assert message.token != token
+    assert (message.status, message.is_bound, message.refused_by) == (QUEUED, False, [])
+
+
+def test_a_channel_that_lost_its_account_is_not_tried(outbox: Outbox, second: AfricasTalkingServer):
+    channels = Channels(
+        {"africastalking": AfricasTalking(None), "second": Second(account(second.url))}, "second"
+    )
+    message_id = outbox.queue()
+
+    drain(outbox.database, channels)
+
+    assert (outbox.get(message_id).status, outbox.get(message_id).attempts) == (SENT, 1)

@@ -197,3 +197,35 @@ def test_a_part_that_cannot_be_is_a_message_of_its_own(village: Village, part: P
     do_all_work(village.office)
 
     assert [report.code for report in village.reports()] == ["NIHIL"]
+
+
+def test_a_part_that_comes_again_under_another_id_and_without_a_time_is_no_second_report(
+    village: Village,
+):
+    def brings(text: str, number: int, given_id: str) -> None:
+        message = InboundSms(ONE, "22345", text, given_id, part=Part(42, number, 2))
+        with village.office.database.writing() as session:
+            receiving.accept(session, village.office.directory, "jasmin", Intake((message,)))
+        do_all_work(village.office)
+
+    brings(FIRST, 1, "a")
+    brings(FIRST, 1, "b")
+    brings(SECOND, 2, "c")
+    brings(FIRST, 1, "d")
+    village.pass_time(timedelta(minutes=10))
+    do_all_work(village.office)
+
+    assert [report.code for report in village.reports()] == ["PMI"]
+    assert village.replies() == ["OK_PMI_MENDESAK"]
+
+
+def test_the_last_of_three_parts_that_come_late_one_by_one_is_in_the_report(village: Village):
+    village.sends("bapak desa, ", 1, 3)
+    village.pass_time(timedelta(seconds=121))
+    do_all_work(village.office)
+    village.sends("PMI 3 Malaysia besok naik kapal, ", 2, 3)
+    village.sends("dari dusun 4", 3, 3)
+
+    (report,) = village.reports()
+    assert report.code == "PMI"
+    assert "dusun 4" in report.note

@@ -58,7 +58,8 @@ def attend(office: Wiring) -> None:
 
 def mark(office: Wiring) -> str | None:
     with office.database.reading() as session:
-        return receiving.poll_mark(session, "modem")
+        cursor = receiving.poll_cursor(session, "modem")
+    return cursor.since if cursor else None
 
 
 class PowerCutError(Exception):
@@ -153,7 +154,7 @@ def test_no_line_tells_a_number_or_a_text(
 
 
 def test_an_inbox_that_was_in_use_before_us_is_not_reported_anew(
-    modem_office: Wiring, modem: Modem
+    modem_office: Wiring, modem: Modem, monkeypatch: pytest.MonkeyPatch
 ):
     modem.gets(PHONE, "WNA#Australia#2", at="2026-02-20 06:04:45")
     modem.gets(OTHER_PHONE, "NIHIL")
@@ -161,6 +162,17 @@ def test_an_inbox_that_was_in_use_before_us_is_not_reported_anew(
     assert accepted(modem_office) == [("NIHIL", 0)]
 
     # After a week without power, all that came meanwhile is new to us.
-    modem.gets(PHONE, "WNA#Jerman#1", at="2026-02-21 06:04:45")
+    monkeypatch.setattr(clock, "now", lambda: datetime(2026, 3, 9, tzinfo=UTC))
+    modem.gets(PHONE, "WNA#Jerman#1", at="2026-03-02 06:04:45")
     attend(modem_office)
     assert accepted(modem_office) == [("NIHIL", 0), ("WNA#Jerman#1", 0)]
+
+
+def test_an_old_inbox_of_many_pages_is_left_out_to_its_end(modem_office: Wiring, modem: Modem):
+    for number in range(120):
+        modem.gets(PHONE, f"lama {number}", at="2026-02-20 06:04:45")
+    modem.gets(OTHER_PHONE, "NIHIL")
+    for _ in range(4):
+        attend(modem_office)
+
+    assert accepted(modem_office) == [("NIHIL", 0)]

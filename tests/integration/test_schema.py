@@ -5,8 +5,17 @@ import sys
 
 import sqlalchemy as sa
 
+from gateway import clock
+from gateway.identity import Directory
+from gateway.messaging import receiving, sending
+from gateway.providers.base import InboundSms, Intake
 from models import schema
 from models.database import Database
+from models.outbox import OutboundMessage
+from models.states import Lane
+from parsers import msisdn
+
+_BEFORE_CHANNELS = "7736a6dfae19"
 
 
 def test_an_empty_database_is_at_no_revision(empty_database: Database) -> None:
@@ -41,3 +50,31 @@ def test_three_processes_that_migrate_at_once_wait_for_each_other(
     ]
     assert [process.wait(60) for process in started] == [0, 0, 0]
     assert schema.current(empty_database) == schema.newest()
+
+
+def test_the_channels_come_and_go_with_messages_in_the_tables(
+    empty_database: Database, directory: Directory
+) -> None:
+    schema.upgrade(empty_database)
+    moment = clock.now()
+    with empty_database.writing() as session:
+        sms = InboundSms("+6281290000001", None, "NIHIL", network_time=moment)
+        (inbound,) = receiving.accept(session, directory, "kannel", Intake((sms,)))
+        sending.queue(
+            session,
+            channel="kannel",
+            phone_id=directory.phone(session, msisdn.read_sender(sms.sender)).id,
+            text="Terima kasih.",
+            reply_key="OK_NIHIL",
+            lane=Lane.REPLY,
+            counted_from=moment,
+            in_reply_to=inbound,
+        )
+
+    schema.downgrade(empty_database, _BEFORE_CHANNELS)
+    schema.upgrade(empty_database)
+
+    with empty_database.reading() as session:
+        (message,) = session.scalars(sa.select(OutboundMessage))
+    assert len(message.token) == 16
+    assert (message.in_reply_to, message.refused_by, message.is_bound) == (inbound, [], False)

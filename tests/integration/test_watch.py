@@ -1,6 +1,7 @@
 """Watching the channels: what they say, canaries, deaf ones, and who is told of what is wrong."""
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -39,6 +40,7 @@ from models.inbox import InboundMessage, Quarantined
 from models.outbox import OutboundMessage
 from models.people import Phone
 from models.states import AlarmKind, Lane, MessageStatus
+from workers.sweeper import keep_watch
 
 NOW = datetime(2026, 11, 25, 2, 10, tzinfo=UTC)
 ADMIN, KADES = "+6281237000903", "+6281237000111"
@@ -249,25 +251,50 @@ def test_a_poll_that_fails_is_asked_again_and_loses_nothing(
 # Deaf ---------------------------------------------------------------------------------------------
 
 
-def test_a_channel_from_which_nothing_is_heard_any_more_raises_an_alarm(station: Station):
-    def look() -> None:
-        with station.office.database.writing() as session:
-            attending.look_for_deaf(session, station.office.channels, timedelta(hours=6))
+def test_a_channel_that_brings_nothing_any_more_raises_an_alarm_though_it_calls(station: Station):
+    began = station.now
 
+    def look(watched_since: datetime = began) -> None:
+        with station.office.database.writing() as session:
+            attending.look_for_deaf(
+                session, station.office.channels, timedelta(hours=6), watched_since
+            )
+
+    def hear(*, with_message: bool) -> None:
+        with station.office.database.writing() as session:
+            standing.note_heard(session, "modem", with_message=with_message)
+
+    hear(with_message=False)
+    station.pass_time(timedelta(hours=7))
     look()
-    assert station.open() == [], "nothing was ever heard of it: it may not be in use"
-    with station.office.database.writing() as session:
-        standing.note_heard(session, "modem", with_message=True)
+    assert station.open() == [], "it never brought a message: it may not be in use"
+    hear(with_message=True)
     station.pass_time(timedelta(hours=5, minutes=59))
     look()
     assert station.open() == []
     station.pass_time(timedelta(minutes=2))
+    hear(with_message=False)
+    look(watched_since=station.now - timedelta(hours=1))
+    assert station.open() == [], "while nobody watched, nothing could come"
     look()
     assert station.open() == [("deaf", "modem")]
 
-    with station.office.database.writing() as session:
-        standing.note_heard(session, "modem", with_message=False)
+    hear(with_message=True)
     assert station.open() == []
+
+
+def test_alarms_of_what_is_not_used_or_not_looked_for_any_more_are_closed(station: Station):
+    for kind, subject in (
+        (AlarmKind.CREDIT, "telegraph"),
+        (AlarmKind.CREDIT, "modem"),
+        (AlarmKind.CANARY, "modem"),
+        (AlarmKind.FLOOD, "P-7F3K"),
+    ):
+        raise_alarm(station, kind, subject)
+    with station.office.database.writing() as session:
+        alarms.clear_without_subject(session, station.office.channels.that_send, [AlarmKind.CANARY])
+
+    assert station.open() == [("credit", "modem"), ("flood", "P-7F3K")]
 
 
 @pytest.fixture
@@ -339,6 +366,21 @@ def test_a_canary_that_does_not_come_back_raises_an_alarm_until_one_does(station
     assert ("canary", "modem") not in station.open()
 
 
+def test_while_a_canary_is_out_no_money_is_spent_on_another_and_a_lost_one_is_told_of(
+    station: Station,
+):
+    for _ in range(16):
+        with station.office.database.writing() as session:
+            canaries.send_due(
+                session, station.office.directory, station.office.channels, timedelta(minutes=1)
+            )
+        do_all_work(station.office)
+        station.pass_time(timedelta(minutes=1))
+
+    assert len(station.first.sent) == 2
+    assert ("canary", "modem") in station.open()
+
+
 def test_a_text_like_a_canary_from_a_stranger_is_only_a_text(station: Station):
     register(station.office, KADES, ["53.02.02.2003"])
     station.brings(InboundSms(KADES, OWN, "TIMPORA CANARY bcdfghjklm"))
@@ -402,6 +444,28 @@ def test_without_an_admin_an_alarm_stays_untold_until_there_is_one(station: Stat
     assert station.tell() == []
     appoint(station.office, ADMIN, "imigrasi", "53.02", "admin")
     assert len(station.tell()) == 1
+
+
+def test_two_sweepers_at_once_tell_of_an_alarm_once_and_send_each_canary_once(station: Station):
+    appoint(station.office, ADMIN, "imigrasi", "53.02", "admin")
+    raise_alarm(station, AlarmKind.CREDIT)
+    settings = replace(station.office.settings, canary_every=timedelta(hours=6))
+    office = replace(station.office, settings=settings)
+    barrier = threading.Barrier(4)
+
+    def sweep() -> None:
+        barrier.wait(10)
+        keep_watch(office, station.now)
+
+    threads = [threading.Thread(target=sweep) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    with office.database.reading() as session:
+        keys = session.scalars(sa.select(OutboundMessage.reply_key)).all()
+    assert sorted(keys) == ["ALARM_KANAL", "CANARY", "CANARY"]
 
 
 def test_an_open_alarm_is_one_however_often_it_is_raised(station: Station):

@@ -71,6 +71,11 @@ def upgrade() -> None:
             batch_op.add_column(sa.Column(name, sa.Integer(), nullable=True))
     with op.batch_alter_table("delivery_reports", schema=None) as batch_op:
         batch_op.add_column(sa.Column("fault", _FAULT, nullable=True))
+    with op.batch_alter_table("poll_cursors", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("begun_at", sa.DateTime(timezone=True), nullable=True))
+    op.execute("UPDATE poll_cursors SET begun_at = polled_at")
+    with op.batch_alter_table("poll_cursors", schema=None) as batch_op:
+        batch_op.alter_column("begun_at", existing_type=sa.DateTime(timezone=True), nullable=False)
     op.create_table(
         "channel_states",
         sa.Column("channel", sa.Text(), nullable=False),
@@ -149,12 +154,13 @@ def downgrade() -> None:
     op.drop_table("canaries")
     op.drop_table("alarms")
     op.drop_table("channel_states")
+    op.drop_column("poll_cursors", "begun_at")
     with op.batch_alter_table("delivery_reports", schema=None) as batch_op:
         batch_op.drop_constraint(batch_op.f("ck_delivery_reports_fault"), type_="check")
         batch_op.drop_column("fault")
-    with op.batch_alter_table("inbox", schema=None) as batch_op:
-        for name in ("part_total", "part_number", "part_reference"):
-            batch_op.drop_column(name)
+    # Not by a new table: the outbox refers to this one, and SQLite would not let it go.
+    for name in ("part_total", "part_number", "part_reference"):
+        op.drop_column("inbox", name)
     with op.batch_alter_table("outbox", schema=None) as batch_op:
         batch_op.drop_index("ix_outbox_channel_claimed_at")
         batch_op.drop_column("is_bound")
