@@ -66,7 +66,7 @@ def stages() -> list[Stage]:
         check("lint", "ruff", "check", "."),
         check("types", "mypy"),
         check("imports", "lint-imports"),
-        run_of_tests("unit", "tests/unit", "tests/contract", "tests/property"),
+        run_of_tests("unit", "tests/unit", "tests/contract", "tests/property", at_once=2),
         run_of_tests("integration", "tests/integration", at_once=2, only="not alone"),
         run_of_tests("alone", "tests/integration", only="alone"),
         run_of_tests("browser", "tests/browser"),

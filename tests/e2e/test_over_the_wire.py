@@ -21,6 +21,7 @@ MESSAGE_KEYS = {
     *("id", "direction", "channel", "party", "text", "status", "segments", "created_at"),
     *("provider_message_id", "in_reply_to", "network_time", "attempts", "parts", "error"),
 }
+#: What is one message's fault; what is the channel's, such as 429, makes it rest for all of them.
 #: What the provider does, what becomes of the reply, and which of the provider's words are kept.
 BECOMES = {
     "accept:100": ("sent", ""),
@@ -30,7 +31,6 @@ BECOMES = {
     "refuse:406": ("failed", "UserInBlacklist"),
     "refuse:501": ("queued", "GatewayError"),
     "empty:InvalidSenderId": ("failed", "InvalidSenderId"),
-    "http:429": ("queued", ""),
     "http:503": ("queued", ""),
     "close": ("unconfirmed", ""),
 }
