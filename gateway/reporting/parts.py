@@ -20,6 +20,9 @@ from parsers import masking, segments
 
 #: A reference comes round after 256 long messages of a phone; nobody sends so many in a day.
 _ONE_MESSAGE_WITHIN = timedelta(days=1)
+#: A network sends a part again within minutes, and a phone sends all parts in one go.
+_SENT_AGAIN_WITHIN = timedelta(hours=1)
+_PARTS_LEAVE_WITHIN = timedelta(minutes=1)
 _INCOMPLETE = "incomplete"
 
 
@@ -79,11 +82,23 @@ def _rows(
 
 def _came_before(session: Session, message: InboundMessage) -> bool:
     """Tell a part that has been joined already, or waits: under another id and without a time."""
-    same_number = InboundMessage.part_number == message.part_number
-    return any(
-        message.text in one.text
-        for one in _rows(session, message, sa.and_(same_number, InboundMessage.id < message.id))
+    before = sa.and_(
+        InboundMessage.part_number == message.part_number,
+        InboundMessage.id < message.id,
+        # Later it is another long message, whose reference happens to be the same.
+        InboundMessage.received_at > message.received_at - _SENT_AGAIN_WITHIN,
     )
+    return any(
+        message.text in one.text and _may_be_of_one_time(one, message)
+        for one in _rows(session, message, before)
+    )
+
+
+def _may_be_of_one_time(one: InboundMessage, other: InboundMessage) -> bool:
+    """Tell times that parts of one message can have; one that is not told can be any."""
+    if one.network_time is None or other.network_time is None:
+        return True
+    return abs(one.network_time - other.network_time) <= _PARTS_LEAVE_WITHIN
 
 
 def _join(message: InboundMessage, parts: list[InboundMessage]) -> None:

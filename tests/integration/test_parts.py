@@ -39,10 +39,10 @@ class Village:
         self._monkeypatch.setattr(clock, "now", lambda: self.now)
 
     def sends(
-        self, text: str, number: int, total: int = 2, sender: str = ONE, reference: int = 42
+        self, text: str, number: int, total: int = 2, sender: str = ONE, at: datetime = NOW
     ) -> None:
-        part = Part(reference, number, total)
-        message = InboundSms(sender, "22345", text, network_time=NOW, part=part)
+        part = Part(42, number, total)
+        message = InboundSms(sender, "22345", text, network_time=at, part=part)
         with self.office.database.writing() as session:
             receiving.accept(session, self.office.directory, "kannel", Intake((message,)))
         do_all_work(self.office)
@@ -229,3 +229,15 @@ def test_the_last_of_three_parts_that_come_late_one_by_one_is_in_the_report(vill
     (report,) = village.reports()
     assert report.code == "PMI"
     assert "dusun 4" in report.note
+
+
+def test_another_long_message_that_begins_alike_is_another_one(village: Village):
+    village.sends("WNA 2 Australia ", 1)
+    village.sends("wisata", 2)
+    village.pass_time(timedelta(minutes=61))
+    later = NOW + timedelta(minutes=61)
+    village.sends("WNA 2 Australia ", 1, at=later)
+    village.sends("keluarga", 2, at=later)
+
+    purposes = [report.fields["purpose"] for report in village.reports()]
+    assert purposes == ["wisata", "keluarga"]
