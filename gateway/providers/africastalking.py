@@ -118,6 +118,7 @@ class AfricasTalking:
     tells_time = True
     sends_once = False
     poll_every = timedelta(minutes=5)
+    inbox_keeps_old = True
 
     def __init__(self, account: AfricasTalkingAccount | None) -> None:
         """Take the account to send with; without one the adapter only receives."""

@@ -312,6 +312,9 @@ class PolledProvider(Provider, Protocol):
 
     poll_every: timedelta
     """How long to wait between two polls; after one that failed, the same."""
+    inbox_keeps_old: bool
+    """Whether its inbox also holds what somebody has read long ago: then what was old at the first
+    poll is left out. Where only the unread is brought, nothing is, however old its time says."""
 
     def poll(self, since: str | None) -> Polled:
         """Read what came after the mark, within ten seconds; None means from the beginning.

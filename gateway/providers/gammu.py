@@ -365,6 +365,7 @@ class Gammu:
     tells_time = True
     sends_once = True
     poll_every = timedelta(seconds=2)
+    inbox_keeps_old = False
 
     def __init__(self, account: GammuAccount | None) -> None:
         """Take the account; without one it neither sends nor receives."""

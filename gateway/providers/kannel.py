@@ -129,6 +129,7 @@ class Kannel:
     tells_time = True
     sends_once = False
     poll_every = timedelta(minutes=1)
+    inbox_keeps_old = False
 
     def __init__(self, account: KannelAccount | None) -> None:
         """Take the account to send with; without one the adapter only receives."""

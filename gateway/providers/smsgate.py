@@ -95,6 +95,7 @@ class Smsgate:
     tells_time = True
     sends_once = True
     poll_every = timedelta(minutes=10)
+    inbox_keeps_old = True
 
     def __init__(self, account: SmsgateAccount | None, *, takes_unsigned: bool = False) -> None:
         """Take the account, and whether webhooks need no signature where there is no key."""

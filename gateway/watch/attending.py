@@ -71,7 +71,9 @@ def poll(
         cursor = receiving.poll_cursor(session, name)
     since = cursor.since if cursor else None
     begun_at = cursor.begun_at if cursor else clock.now()
-    polled = _without_old(provider.poll(since), name, begun_at - _FIRST_READ)
+    polled = provider.poll(since)
+    if provider.inbox_keeps_old:
+        polled = _without_old(polled, name, begun_at - _FIRST_READ)
     if not polled.brings_anything(since):
         return []
     with database.writing() as session:

@@ -45,6 +45,7 @@ class ModemTable:
     sends_once = False
     tells_time = True
     poll_every = timedelta(0)
+    inbox_keeps_old = True
 
     def __init__(self, path: Path) -> None:
         self._path = path
