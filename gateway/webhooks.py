@@ -69,7 +69,8 @@ def _keep(office: Wiring, provider: Provider, asked: InboundRequest, intake: Int
     if isinstance(provider, UssdProvider) and intake.awaits_screen:
         answer = provider.show(talking.trouble(office.switchboard), None)
     brings_messages = bool(intake.messages)
-    is_sign_of_life = office.heard.is_due(provider.name, with_message=brings_messages)
+    sign = f"{provider.name} message" if brings_messages else provider.name
+    is_sign_of_life = office.heard.is_due(sign, standing.NOTED_EVERY)
     if not (intake.brings_anything or is_sign_of_life):
         return answer
     try:

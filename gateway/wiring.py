@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from gateway import logs
 from gateway.audit import Audit
+from gateway.clock import Timetable
 from gateway.dialogue.switchboard import Switchboard
 from gateway.dialogue.tree import OFFICERS
 from gateway.evidence import Safe
@@ -11,7 +12,6 @@ from gateway.identity import Directory, WrongKey
 from gateway.keys import derived_key
 from gateway.messaging.channels import Channels
 from gateway.messaging.queues import Doorbell
-from gateway.messaging.standing import Heard
 from gateway.officers import institutions
 from gateway.officers.pins import Pins
 from gateway.providers.registry import providers
@@ -40,7 +40,8 @@ class Wiring:
     audit: Audit
     channels: Channels
     doorbell: Doorbell
-    heard: Heard
+    heard: Timetable
+    """When each channel was last noted to be alive."""
     safe: Safe
     texts: Catalogue
     """In the language of the people who get them."""
@@ -74,7 +75,7 @@ def wire(settings: Settings) -> Wiring:
         switchboard=switchboard,
         channels=channels,
         doorbell=Doorbell(settings.redis_url),
-        heard=Heard(),
+        heard=Timetable(),
         safe=Safe(settings.encryption_keys),
         texts=texts["id"],
         desk=Desk(

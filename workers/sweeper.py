@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from types import FrameType
 
 from gateway import clock, evidence, logs
+from gateway.clock import Timetable
 from gateway.dialogue import talking
 from gateway.messaging import alarms, canaries, sending
 from gateway.messaging.queues import Job
@@ -21,7 +22,6 @@ from gateway.providers.base import PolledProvider, Provider, WatchedProvider
 from gateway.reporting import draining
 from gateway.settings import read_settings
 from gateway.watch import attending, telling
-from gateway.watch.attending import Timetable
 from gateway.wiring import START_ERRORS, Wiring, wire
 from models.database import UNAVAILABLE, lock_name
 from models.states import AlarmKind

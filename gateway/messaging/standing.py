@@ -4,7 +4,6 @@ A channel whose credit is out, or whose account is refused, would meet every mes
 it rests, and the message that comes after the rest tries it again. Nothing of this fails a message.
 """
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -43,8 +42,8 @@ _EAGER = (Lane.URGENT, Lane.REPLY)
 _TRIES_BY_ONE = 2
 #: Of a quota, what follow-ups and bulk leave for urgent messages and replies.
 _SHARE_OF_THE_PATIENT = 0.8
-#: A channel's signs of life are written down so often at most, in seconds.
-_NOTED_EVERY = 60.0
+#: A channel's signs of life are written down so often at most by a process.
+NOTED_EVERY = timedelta(minutes=1)
 #: What a channel that sends again is no longer.
 _MENDED = (AlarmKind.CREDIT, AlarmKind.ACCOUNT, AlarmKind.UNREACHABLE, AlarmKind.SIM)
 
@@ -240,23 +239,6 @@ def resume(session: Session, channel: str) -> bool:
     note_success(session, channel)
     alarms.clear(session, channel, *AlarmKind)
     return was_resting
-
-
-class Heard:
-    """Notes of a channel's signs of life, each at most once a minute from this process."""
-
-    def __init__(self) -> None:
-        """Begin with nothing noted."""
-        self._noted: dict[str, float] = {}
-
-    def is_due(self, channel: str, *, with_message: bool) -> bool:
-        """Say whether a sign of life is to be written down now; if so, it counts as written."""
-        now = time.monotonic()
-        what = f"{channel} message" if with_message else channel
-        if now - self._noted.get(what, -_NOTED_EVERY) < _NOTED_EVERY:
-            return False
-        self._noted[what] = self._noted[channel] = now
-        return True
 
 
 def note_heard(session: Session, channel: str, *, with_message: bool) -> None:

@@ -4,7 +4,6 @@ Each channel is attended to by itself, so that one that hangs keeps no other wai
 that waits in the database either.
 """
 
-import time
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -13,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from gateway import clock, logs
 from gateway.accounts import ChannelRules
+from gateway.clock import Timetable
 from gateway.identity import Directory
 from gateway.messaging import alarms, receiving, standing
 from gateway.messaging.channels import Channels
@@ -37,26 +37,6 @@ _WEAK_SIGNAL = 10
 _LOW_BATTERY = 20
 _LONG_BACKLOG = 100
 _OF_HEALTH = (AlarmKind.DOWN, AlarmKind.SIGNAL, AlarmKind.BATTERY, AlarmKind.BACKLOG)
-
-
-class Timetable:
-    """When each thing was last done by this process: a new one begins with all of them at once.
-
-    So a gateway that was away asks every channel what it has missed as soon as it is back.
-    """
-
-    def __init__(self) -> None:
-        """Begin with nothing done."""
-        self._done: dict[str, float] = {}
-
-    def is_due(self, what: str, every: timedelta) -> bool:
-        """Say whether it is time for something again; if so, it counts as done now."""
-        now = time.monotonic()
-        last = self._done.get(what)
-        if last is not None and now - last < every.total_seconds():
-            return False
-        self._done[what] = now
-        return True
 
 
 def poll(

@@ -25,7 +25,6 @@ from support.africastalking_server import (
 from support.provider_contract import (
     FORM_PIECES,
     MESSAGE,
-    SEND_ERRORS,
     DeliveryCase,
     IdGiven,
     InboundCase,
@@ -35,6 +34,8 @@ from support.provider_contract import (
     UssdContract,
     everything_told,
     private_forms,
+    reaching_raw,
+    send_to_any_answer,
 )
 from support.raw_server import RawServer, body_of, http_answer, lasting_at_most
 from support.waiting import free_port
@@ -641,14 +642,8 @@ class TestAfricasTalking(UssdContract):
                     ],
                 )
         else:
-            with RawServer.answering(behaviour) as server:
-                yield Reached(
-                    AfricasTalking(account(server.url)),
-                    lambda: [
-                        SeenRequest(*read, form)
-                        for read, form in zip(server.heads(), server.forms(), strict=True)
-                    ],
-                )
+            with reaching_raw(lambda url: AfricasTalking(account(url)), behaviour) as reached:
+                yield reached
 
     def check_request(self, seen: SeenRequest, message: OutboundSms) -> None:
         headers = {name.lower(): value for name, value in seen.headers.items()}
@@ -734,22 +729,14 @@ class TestAfricasTalking(UssdContract):
             st.dictionaries(st.just("Message"), leaves),
         )
         bodies = (theirs | values).map(json.dumps).map(str.encode) | st.binary()
-        statuses = st.sampled_from(["200 OK", "201 Created", "204 No Content", "418 Teapot", "600"])
+        statuses = ["200 OK", "201 Created", "204 No Content", "418 Teapot", "600"]
 
-        with RawServer.answering() as server:
-            adapter = AfricasTalking(account(server.url))
+        def an_id_or_none(given_id: str | None) -> None:
+            assert given_id is None or isinstance(given_id, str)
 
-            @settings(max_examples=150, deadline=None)
-            @given(bodies, statuses)
-            def send(body: bytes, status: str) -> None:
-                server.answer = lambda _request: http_answer(body, status)
-                try:
-                    given_id = adapter.send(MESSAGE)
-                except SEND_ERRORS:
-                    return
-                assert given_id is None or isinstance(given_id, str)
-
-            send()
+        send_to_any_answer(
+            lambda url: AfricasTalking(account(url)), bodies, statuses, is_an_id_or_none
+        )
 
     @pytest.mark.slow
     def test_a_send_to_a_server_that_drips_ends_in_time(self):

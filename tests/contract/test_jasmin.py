@@ -22,7 +22,6 @@ from support.jasmin_server import (
 from support.provider_contract import (
     FORM_PIECES,
     MESSAGE,
-    SEND_ERRORS,
     DeliveryCase,
     IdGiven,
     InboundCase,
@@ -30,6 +29,9 @@ from support.provider_contract import (
     Reached,
     SeenRequest,
     SendingCase,
+    is_an_id,
+    reaching_raw,
+    send_to_any_answer,
 )
 from support.raw_server import RawServer, body_of, http_answer
 from support.waiting import free_port, wait_until
@@ -572,14 +574,8 @@ class TestJasmin(ProviderContract):
                     ],
                 )
         else:
-            with RawServer.answering(behaviour) as server:
-                yield Reached(
-                    Jasmin(account(server.url)),
-                    lambda: [
-                        SeenRequest(*seen, form)
-                        for seen, form in zip(server.heads(), server.forms(), strict=True)
-                    ],
-                )
+            with reaching_raw(lambda url: Jasmin(account(url)), behaviour) as reached:
+                yield reached
 
     def check_request(self, seen: SeenRequest, message: OutboundSms) -> None:
         fields = dict(seen.fields)
@@ -711,22 +707,9 @@ class TestJasmin(ProviderContract):
             ['Success "', 'Error "', "A-1", '"', "Unknown error", "\n", "[to]"]
         )
         bodies = st.lists(pieces, max_size=4).map("".join).map(str.encode) | st.binary()
-        statuses = st.sampled_from(["200 OK", "202 No", "204 No Content", "418 Teapot", "600"])
+        statuses = ["200 OK", "202 No", "204 No Content", "418 Teapot", "600"]
 
-        with RawServer.answering() as server:
-            adapter = Jasmin(account(server.url))
-
-            @settings(max_examples=100, deadline=None)
-            @given(bodies, statuses)
-            def send(body: bytes, status: str) -> None:
-                server.answer = lambda _request: http_answer(body, status)
-                try:
-                    given_id = adapter.send(MESSAGE)
-                except SEND_ERRORS:
-                    return
-                assert given_id
-
-            send()
+        send_to_any_answer(lambda url: Jasmin(account(url)), bodies, statuses, is_an_id)
 
 
 class TestHealth:

@@ -10,9 +10,9 @@ import pytest
 from support.postgres import PostgresServer, PostgresUnavailableError
 from support.redis_server import RedisServer
 
+from gateway.clock import Timetable
 from gateway.identity import Directory
 from gateway.messaging.queues import Doorbell
-from gateway.messaging.standing import Heard
 from gateway.settings import Settings, read_settings
 from gateway.wiring import Wiring, wire
 from models import schema
@@ -126,6 +126,6 @@ def office(settings: Settings, wired: list[Wiring]) -> Iterator[Wiring]:
         settings=settings,
         database=(database := Database(settings.database_url)),
         doorbell=Doorbell(settings.redis_url),
-        heard=Heard(),
+        heard=Timetable(),
     )
     database.dispose()

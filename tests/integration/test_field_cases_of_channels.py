@@ -22,9 +22,9 @@ from support.office_work import appoint, do_all_work, register
 
 from gateway import clock, listing
 from gateway.app import create_app
+from gateway.clock import Timetable
 from gateway.messaging import alarms, deliveries, sending
 from gateway.watch import attending, telling
-from gateway.watch.attending import Timetable
 from gateway.wiring import Wiring
 from models.inbox import InboundMessage, Quarantined
 from models.outbox import DeliveryReport, OutboundMessage

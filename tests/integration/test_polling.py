@@ -10,12 +10,12 @@ from support.polled_provider import Modem, ModemTable
 from support.provider_contract import everything_told, private_forms
 
 from gateway import clock
+from gateway.clock import Timetable
 from gateway.messaging import receiving
 from gateway.messaging.channels import Channels
 from gateway.messaging.queues import Job
 from gateway.providers.base import Polled
 from gateway.watch import attending
-from gateway.watch.attending import Timetable
 from gateway.wiring import Wiring
 from models.inbox import InboundMessage, PollCursor, Quarantined
 

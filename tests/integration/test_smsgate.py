@@ -23,10 +23,10 @@ from support.smsgate_server import (
 from gateway import clock
 from gateway.accounts import SmsgateAccount
 from gateway.app import create_app
+from gateway.clock import Timetable
 from gateway.messaging.channels import Channels
 from gateway.providers.smsgate import Smsgate
 from gateway.watch import attending
-from gateway.watch.attending import Timetable
 from gateway.wiring import Wiring
 from models.channels import Alarm, ChannelState
 from models.inbox import InboundMessage, Quarantined

@@ -18,6 +18,7 @@ from gateway import clock
 from gateway.app import create_app
 from gateway.cli import office as shared
 from gateway.cli.main import timpora
+from gateway.clock import Timetable
 from gateway.messaging import alarms, canaries, receiving, standing
 from gateway.messaging.channels import Channels
 from gateway.providers.base import (
@@ -33,7 +34,6 @@ from gateway.providers.base import (
     Throttled,
 )
 from gateway.watch import attending, telling
-from gateway.watch.attending import Timetable
 from gateway.wiring import Wiring
 from models.channels import Alarm, Canary, ChannelState
 from models.inbox import InboundMessage, Quarantined

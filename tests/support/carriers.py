@@ -14,12 +14,12 @@ from support.gammu_smsd import Tables
 
 from gateway import clock
 from gateway.accounts import GammuAccount, JasminAccount, SmsgateAccount
+from gateway.clock import Timetable
 from gateway.messaging.channels import Channels
 from gateway.providers.gammu import Gammu
 from gateway.providers.jasmin import Jasmin
 from gateway.providers.smsgate import Smsgate
 from gateway.watch import attending
-from gateway.watch.attending import Timetable
 from gateway.wiring import Wiring
 
 SIGNING_KEY = "a-signing-key-of-the-tests"

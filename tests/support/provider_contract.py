@@ -16,6 +16,7 @@ import pytest
 import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.raw_server import RawServer, http_answer
 
 from gateway.providers.base import (
     SCREEN_LIMIT,
@@ -150,6 +151,48 @@ def nonsense(pieces: Sequence[bytes]) -> st.SearchStrategy[bytes]:
         st.lists(st.sampled_from(pieces) | st.binary(max_size=8), max_size=20).map(b"".join)
         | st.binary()
     )
+
+
+def send_to_any_answer(
+    reach: Callable[[str], Provider],
+    bodies: st.SearchStrategy[bytes],
+    statuses: Sequence[str],
+    check: Callable[[str | None], None],
+) -> None:
+    """Send to a server that answers anything; what is not one of the send errors is checked."""
+    with RawServer.answering() as server:
+        adapter = reach(server.url)
+
+        @settings(max_examples=150, deadline=None)
+        @given(bodies, st.sampled_from(statuses))
+        def send(body: bytes, status: str) -> None:
+            server.answer = lambda _request: http_answer(body, status)
+            try:
+                given_id = adapter.send(MESSAGE)
+            except SEND_ERRORS:
+                return
+            check(given_id)
+
+        send()
+
+
+def is_an_id(given_id: str | None) -> None:
+    """Check that a send that was taken gave an id."""
+    assert given_id
+    assert isinstance(given_id, str)
+
+
+@contextmanager
+def reaching_raw(reach: Callable[[str], Provider], answer: Any) -> Iterator[Reached]:
+    """Set up an adapter to send a form to a server with that very answer."""
+    with RawServer.answering(answer) as server:
+        yield Reached(
+            reach(server.url),
+            lambda: [
+                SeenRequest(*head, form)
+                for head, form in zip(server.heads(), server.forms(), strict=True)
+            ],
+        )
 
 
 class ProviderContract:
