@@ -46,13 +46,15 @@ def send_due(
         last = session.scalars(
             sa.select(Canary).where(Canary.channel == channel).order_by(Canary.id.desc()).limit(1)
         ).first()
-        if last is not None and last.back_at is None and moment - last.started_at >= LOST_AFTER:
-            alarms.raise_alarm(session, AlarmKind.CANARY, channel, _lost(session, last))
-        is_out = last is not None and last.back_at is None
-        if last is None or moment - last.started_at >= (
-            max(every, LOST_AFTER) if is_out else every
-        ):
-            sent.append(_send(session, directory, channel, target, moment))
+        if last is not None:
+            age = moment - last.started_at
+            if last.back_at is None and age < LOST_AFTER:
+                continue
+            if last.back_at is None:
+                alarms.raise_alarm(session, AlarmKind.CANARY, channel, _lost(session, last))
+            if age < every:
+                continue
+        sent.append(_send(session, directory, channel, target, moment))
     return sent
 
 
