@@ -735,7 +735,7 @@ class TestAfricasTalking(UssdContract):
             assert given_id is None or isinstance(given_id, str)
 
         send_to_any_answer(
-            lambda url: AfricasTalking(account(url)), bodies, statuses, is_an_id_or_none
+            lambda url: AfricasTalking(account(url)), bodies, statuses, an_id_or_none
         )
 
     @pytest.mark.slow
