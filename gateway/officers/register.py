@@ -2,7 +2,7 @@
 
 import difflib
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from typing import Any
@@ -154,9 +154,15 @@ def find(session: Session, directory: Directory, phone_text: str) -> Officer | N
 
 def by_phone(session: Session, phone_id: int) -> Officer | None:
     """Find the officer whose phone it is now."""
-    return session.scalars(
-        sa.select(Officer).where(Officer.phone_id == phone_id, Officer.ended_at.is_(None))
-    ).one_or_none()
+    return by_phones(session, [phone_id]).get(phone_id)
+
+
+def by_phones(session: Session, phone_ids: Sequence[int]) -> dict[int, Officer]:
+    """Find the officers whose phones these are now, by the phones' ids."""
+    found = session.scalars(
+        sa.select(Officer).where(Officer.phone_id.in_(phone_ids), Officer.ended_at.is_(None))
+    )
+    return {officer.phone_id: officer for officer in found}
 
 
 def listing(session: Session, zone: tzinfo = UTC) -> list[dict[str, Any]]:

@@ -3,12 +3,12 @@
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway import clock
 from gateway.reporting import limits
 from gateway.reporting.desk import Desk
+from gateway.reporting.rounds import Round
 from models.inbox import InboundMessage
 from parsers.answering import agrees
 from parsers.numbers import read_number
@@ -48,44 +48,29 @@ def named_code(
 
 
 def read_with_text_before(
-    session: Session, desk: Desk, message: InboundMessage, code: str, spoken_at: datetime
+    round_: Round, message: InboundMessage, code: str, spoken_at: datetime
 ) -> Whole:
     """Read the text before a message under the code that it names, if that had none itself."""
-    before = _text_before(session, message)
+    desk = round_.desk
+    before = round_.text_before(message)
     if before is not None and before.outcome in _WITHOUT_CODE:
         whole = read_under(before.text, code, desk.language, now=spoken_at)
-        if _is_meant(session, desk, whole, before):
+        if _is_meant(round_.session, desk, whole, before):
             return Whole(whole, before)
     return Whole(read(code, desk.language, now=spoken_at), None)
 
 
-def read_with_number(
-    session: Session, desk: Desk, message: InboundMessage, spoken_at: datetime
-) -> Reading | None:
+def read_with_number(round_: Round, message: InboundMessage, spoken_at: datetime) -> Reading | None:
     """Read a command whose number was asked for and comes now: BATAL, then `104277`."""
     number = read_number(message.text)
-    before = _text_before(session, message) if number is not None else None
+    before = round_.text_before(message) if number is not None else None
     if before is None or before.outcome != "command":
         return None
-    asked = read(before.text, desk.language, now=spoken_at).items[0]
+    asked = read(before.text, round_.desk.language, now=spoken_at).items[0]
     if asked.outcome is not Outcome.COMMAND or asked.missing != ("ref",):
         return None
     whole = f"{asked.code} {number} {asked.fields.get('note', '')}"
-    return read(whole, desk.language, now=spoken_at)
-
-
-def _text_before(session: Session, message: InboundMessage) -> InboundMessage | None:
-    """Give what the phone sent last before a message, if that was within the hour."""
-    return session.scalars(
-        sa.select(InboundMessage)
-        .where(
-            InboundMessage.phone_id == message.phone_id,
-            InboundMessage.id < message.id,
-            InboundMessage.received_at > message.received_at - limits.HOUR,
-        )
-        .order_by(InboundMessage.id.desc())
-        .limit(1)
-    ).first()
+    return read(whole, round_.desk.language, now=spoken_at)
 
 
 def _is_meant(session: Session, desk: Desk, whole: Reading, before: InboundMessage) -> bool:

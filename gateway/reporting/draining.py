@@ -1,6 +1,6 @@
 """Taking waiting messages from the inbox, a few at a time, and what happens when one fails."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -11,7 +11,8 @@ from gateway import clock, logs
 from gateway.reporting import handling
 from gateway.reporting.desk import Desk
 from gateway.reporting.handling import Handled, Told
-from models.database import ROWS_A_TURN, UNAVAILABLE, Database, Turn, lock_name, try_to_lock
+from gateway.reporting.rounds import Round, in_rounds
+from models.database import UNAVAILABLE, Database, Turn, lock_name, try_to_lock
 from models.inbox import InboundMessage
 from models.people import Phone, PhoneKind
 
@@ -19,8 +20,9 @@ _log = logs.logger()
 
 #: After a failure, when to try that message again; after the last it is set aside for a person.
 _TRY_AGAIN = tuple(timedelta(seconds=s) for s in (1, 5, 15, 60))
-#: So many waiting rows are looked at to find phones that nobody else is busy with.
-_LOOK_AT = 50
+#: So many waiting rows are looked at, for each that may be taken, to find phones that nobody else
+#: is busy with.
+_LOOK_AT = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,10 @@ class _Poison(Exception):
         self.cause = cause
 
 
+class _Unclear(Exception):
+    """Writing out a round failed; nobody knows which of its messages is at fault."""
+
+
 def drain_some(database: Database, desk: Desk) -> Drained:
     """Handle the oldest waiting messages in one transaction, at most a turn's worth.
 
@@ -57,8 +63,7 @@ def drain_some(database: Database, desk: Desk) -> Drained:
     the next turn, which therefore must come: the failed one counts as handled here.
     """
     try:
-        with database.writing() as session:
-            drained = _drain(session, desk)
+        drained = _drain_together(database, desk)
     except _Poison as poison:
         with database.writing() as session:
             drained = Drained({poison.message_id: _put_off(session, desk, poison)})
@@ -69,24 +74,50 @@ def drain_some(database: Database, desk: Desk) -> Drained:
     return drained
 
 
-def _drain(session: Session, desk: Desk) -> Drained:
+def _drain_together(database: Database, desk: Desk) -> Drained:
+    try:
+        with database.writing() as session:
+            return _drain(session, desk, database.turn(), in_rounds)
+    except _Unclear:
+        # Once more, each message in a round of its own: what fails then is that one's fault.
+        with database.writing() as session:
+            return _drain(session, desk, database.turn(), _each_alone)
+
+
+def _each_alone(messages: Iterable[InboundMessage]) -> Iterable[list[InboundMessage]]:
+    return ([message] for message in messages)
+
+
+def _drain(
+    session: Session,
+    desk: Desk,
+    turn: Turn,
+    part: Callable[[Iterable[InboundMessage]], Iterable[list[InboundMessage]]],
+) -> Drained:
     done: dict[int, Handled] = {}
-    turn = Turn()
-    for message in _take(session):
-        if not turn.take():
-            break
-        if message.handled_at is not None:
-            continue  # a part of a long message that was joined in this very turn
-        message_id = message.id  # asked for now: after an error the row can tell nothing
+    for some in part(_take(session, turn.rows)):
+        round_ = Round(session, desk, some)
+        ids = [message.id for message in some]  # asked for now: after an error they can tell none
+        for message_id, message in zip(ids, some, strict=True):
+            if message.handled_at is not None:
+                continue  # a part of a long message that was joined in this very turn
+            if not turn.take():
+                break
+            try:
+                done[message_id] = handling.handle(round_, message)
+            except UNAVAILABLE:
+                raise
+            except Exception as error:
+                # A job's time-out too: what cannot be handled in a minute would never be.
+                raise _Poison(message_id, error) from error
         try:
-            done[message_id] = handling.handle(session, desk, message)
-            # Now, not with the next one's: what the database refuses is this message's fault.
-            session.flush()
+            handling.end(round_)
         except UNAVAILABLE:
             raise
         except Exception as error:
-            # A job's time-out too: what cannot be handled in a minute would never be.
-            raise _Poison(message_id, error) from error
+            if len(ids) == 1:
+                raise _Poison(ids[0], error) from error
+            raise _Unclear from error
     return Drained(done)
 
 
@@ -99,7 +130,7 @@ def is_waiting() -> sa.ColumnElement[bool]:
     )
 
 
-def _take(session: Session) -> list[InboundMessage]:
+def _take(session: Session, most: int) -> list[InboundMessage]:
     """Lock the phones of the oldest waiting messages, and give those phones' messages in order.
 
     The lock is the phone's, not the row's: a worker that skipped locked rows would handle
@@ -110,9 +141,9 @@ def _take(session: Session) -> list[InboundMessage]:
         sa.select(InboundMessage.phone_id)
         .where(is_waiting())
         .order_by(InboundMessage.id)
-        .limit(_LOOK_AT)
+        .limit(_LOOK_AT * most)
     ).all()
-    ours = try_to_lock(session, "phone", phones, ROWS_A_TURN)
+    ours = try_to_lock(session, "phone", phones, most)
     if not ours:
         return []
     return list(
@@ -120,7 +151,7 @@ def _take(session: Session) -> list[InboundMessage]:
             sa.select(InboundMessage)
             .where(is_waiting(), InboundMessage.phone_id.in_(ours))
             .order_by(InboundMessage.id)
-            .limit(ROWS_A_TURN)
+            .limit(most)
         )
     )
 

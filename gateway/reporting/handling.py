@@ -7,7 +7,6 @@ after the other.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from hashlib import sha256
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -25,17 +24,16 @@ from gateway.reporting import (
 )
 from gateway.reporting.desk import Desk
 from gateway.reporting.parts import Gathered
-from gateway.reporting.senders import Sender, who_sent
+from gateway.reporting.rounds import A_DAY, Round, key_hash
+from gateway.reporting.senders import Sender
 from gateway.reporting.voice import URGENT, Reply
 from models.inbox import InboundMessage
 from models.people import Phone, PhoneKind
 from models.report import Report
 from models.states import AlarmKind, Lane, ReportState
 from parsers.answering import read_answer, read_correction
-from parsers.reading import Item, Outcome, Reading, key_of, read
+from parsers.reading import Item, Outcome, Reading
 
-#: The same text is the same report for so long, and a question stays open.
-_A_DAY = timedelta(hours=24)
 #: Later than this an answer names the day of what it answers.
 _LATE_AFTER = timedelta(hours=6)
 _MOST_OPEN_QUESTIONS = 10
@@ -77,31 +75,25 @@ class Handled:
     """The keys of the texts that are sent for it."""
 
 
-def handle(session: Session, desk: Desk, message: InboundMessage) -> Handled:
+def handle(round_: Round, message: InboundMessage) -> Handled:
     """Do all that one message asks for; say what became of it and what is sent for it.
 
     A text without a code may only be put off, to wait for the rest of its report.
     """
-    phone = session.get_one(Phone, message.phone_id)
+    session, desk, phone = round_.session, round_.desk, round_.phone(message)
     unread = _without_reading(session, desk, message, phone)
     if unread is not None:
         return unread
-    sender = who_sent(session, phone, desk.timezone)
-    spoken_at = clock.spoken_at(message.network_time, message.received_at, sender.zone)
-    reading = read(
-        message.text,
-        desk.language,
-        now=spoken_at,
-        sender="officer" if sender.officer else "reporter",
-    )
-    message.text_key = key_hash(reading)
+    heard = round_.hear(message)
+    sender, spoken_at = heard.sender, heard.spoken_at
+    message.text_key = heard.text_key
     if sender.officer is not None:
-        screen = officers_texts.answer(session, desk.switchboard, message, phone, reading)
+        screen = officers_texts.answer(session, desk.switchboard, message, phone, heard.reading)
         if screen is not None:
             close(message, "menu")
             send_back(session, desk, message, screen, Told("menu"))
             return Handled("menu", (screen.key,))
-    told = _Handling(session, desk, message, sender, spoken_at).tell(reading)
+    told = _Handling(round_, message, sender, spoken_at).tell(heard.reading)
     if told is None:
         message.handle_after = message.received_at + desk.piece_wait
         return Handled("waits")
@@ -118,6 +110,12 @@ def handle(session: Session, desk: Desk, message: InboundMessage) -> Handled:
         send_back(session, desk, message, reply, one)
         replies.append(reply.key)
     return Handled(told.outcome, tuple(replies))
+
+
+def end(round_: Round) -> None:
+    """Do what is done once for all messages of a round, and write it all out."""
+    keeping.link_received(round_)
+    round_.session.flush()
 
 
 def _look_for_flood(session: Session, message: InboundMessage, phone: Phone) -> None:
@@ -146,11 +144,6 @@ def _without_reading(
         # Short codes, operators and the like are never answered: two machines would not stop.
         close(message, "operator")
     return Handled(message.outcome) if message.outcome else None
-
-
-def key_hash(reading: Reading) -> str:
-    """Give the key by which the same text from the same phone is found again."""
-    return sha256(key_of(reading.text).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def send_back(
@@ -203,11 +196,18 @@ def _allowed(session: Session, desk: Desk, sender: Sender, told: Told) -> Reply 
 class _Handling:
     """One message on its way through the rules; the order of the rules is that of `tell`."""
 
-    session: Session
-    desk: Desk
+    round_: Round
     message: InboundMessage
     sender: Sender
     spoken_at: datetime
+
+    @property
+    def session(self) -> Session:
+        return self.round_.session
+
+    @property
+    def desk(self) -> Desk:
+        return self.round_.desk
 
     def tell(self, reading: Reading) -> Told | None:
         """Find what the message means, and do it; None: let it wait for the rest of its report."""
@@ -215,9 +215,7 @@ class _Handling:
             answered = self._answer()
             if answered is not None:
                 return answered
-        completed = afterwards.read_with_number(
-            self.session, self.desk, self.message, self.spoken_at
-        )
+        completed = afterwards.read_with_number(self.round_, self.message, self.spoken_at)
         if completed is not None:
             return self._unkept(completed.items)
         named = afterwards.named_code(self.session, self.desk, self.message, reading)
@@ -242,7 +240,8 @@ class _Handling:
             if refusal is not None:
                 needless.append(refusal)
                 continue
-            report = keeping.keep(self.session, self.desk, self.message, self.sender, item)
+            report = keeping.keep(self.round_, self.message, self.sender, item)
+            self.round_.changed(self.sender.phone.id)
             kept.append((item, report))
             if len(items) == 1 and report.asked_at is not None:
                 self._take_early_answers(report)
@@ -300,7 +299,7 @@ class _Handling:
             question = keeping.question_of(report)
             answer = read_answer(early.text, self.desk.language, question, now=self.spoken_at)
             if answer is not None and keeping.take_answer(
-                self.session, self.desk, self.sender, report, early, answer
+                self.round_, self.sender, report, early, answer
             ):
                 early.outcome = "answer"
 
@@ -308,8 +307,7 @@ class _Handling:
         """Take the message as an answer to the newest question of ours that it fits."""
         for report in self._open_questions():
             if keeping.take_answer(
-                self.session,
-                self.desk,
+                self.round_,
                 self.sender,
                 report,
                 self.message,
@@ -326,16 +324,7 @@ class _Handling:
 
     def _open_questions(self) -> Sequence[Report]:
         """List what we have asked this phone within the day, the newest first."""
-        return self.session.scalars(
-            sa.select(Report)
-            .where(
-                Report.phone_id == self.sender.phone.id,
-                Report.asked_at.is_not(None),
-                Report.asked_at > clock.now() - _A_DAY,
-            )
-            .order_by(Report.asked_at.desc(), Report.id.desc())
-            .limit(_MOST_OPEN_QUESTIONS)
-        ).all()
+        return self.round_.open_questions(self.sender.phone.id)
 
     def _chat(self, item: Item) -> Told | None:
         """Answer a text without a code, once it is sure that it is no piece of a report."""
@@ -360,9 +349,7 @@ class _Handling:
 
     def _tell_under(self, code: str) -> Told:
         """Do what a code asks that came by itself, or after the text it belongs to."""
-        whole = afterwards.read_with_text_before(
-            self.session, self.desk, self.message, code, self.spoken_at
-        )
+        whole = afterwards.read_with_text_before(self.round_, self.message, code, self.spoken_at)
         if whole.before is not None:
             whole.before.outcome = "joined"
             self.message.text_key = key_hash(whole.reading)
@@ -376,7 +363,7 @@ class _Handling:
             .where(
                 Report.phone_id == self.sender.phone.id,
                 Report.number.is_not(None),
-                Report.received_at > clock.now() - _A_DAY,
+                Report.received_at > clock.now() - A_DAY,
                 Report.state.in_([ReportState.RECEIVED, ReportState.NOTIFIED]),
             )
             .order_by(Report.id.desc())
@@ -423,19 +410,10 @@ class _Handling:
         if any("repeat" in item.flags for item in items):
             return None
         is_whole = not any(item.outcome is Outcome.DRAFT or not item.fields for item in items)
-        first = self.session.scalars(
-            sa.select(Report)
-            .where(
-                Report.phone_id == self.message.phone_id,
-                Report.text_key == self.message.text_key,
-                Report.received_at > self.message.received_at - _A_DAY,
-                Report.state != ReportState.INVALID,
-            )
-            .order_by(Report.id if is_whole else Report.id.desc())
-            .limit(1)
-        ).first()
-        if first is None:
+        same = self.round_.same_text(self.message)
+        if not same:
             return None
+        first = same[0] if is_whole else same[-1]
         if not is_whole and first.number is not None and not (first.missing or first.problems):
             return None  # the code alone, or a draft that was completed since: it begins another
         if first.number is None or not is_whole:
@@ -475,19 +453,10 @@ class _Handling:
         month = int(item.fields.get("month", self.spoken_at.month))
         year = self.spoken_at.year - (month > self.spoken_at.month)
         begin = datetime(year, month, 1, tzinfo=self.sender.zone)
-        end = datetime(year + month // 12, month % 12 + 1, 1, tzinfo=self.sender.zone)
-        already = self.session.scalars(
-            sa.select(sa.func.count())
-            .select_from(Report)
-            .where(
-                Report.phone_id == self.sender.phone.id,
-                Report.village_code == village.code,
-                Report.received_at >= begin,
-                Report.received_at < end,
-                Report.code.not_in([form.code for form in forms.values() if form.denies]),
-                Report.state.not_in([ReportState.INVALID, ReportState.DRAFT]),
-            )
-        ).one()
+        end_of_month = datetime(year + month // 12, month % 12 + 1, 1, tzinfo=self.sender.zone)
+        already = self.round_.count_reported(
+            self.sender.phone.id, village.code, begin, end_of_month
+        )
         if not already:
             return None
         return Told("rejected", self.desk.voice.needless(month, village.name, already))

@@ -11,13 +11,14 @@ from sqlalchemy.orm import Session
 from gateway import clock
 from gateway.reporting import linking
 from gateway.reporting.desk import Desk
+from gateway.reporting.rounds import Round
 from gateway.reporting.senders import Sender
 from gateway.reporting.voice import URGENT, VILLAGE, Kept
 from models.inbox import InboundMessage
 from models.people import Village
-from models.report import ConfirmationNumber, Report, ReportEvent
+from models.report import Report, ReportEvent
 from models.states import ReportState
-from parsers import cleaning, numbers, segments
+from parsers import cleaning, segments
 from parsers.answering import Answer, Question, choice
 from parsers.language import Language
 from parsers.reading import Item, Outcome, Problem, Reason, read
@@ -27,11 +28,9 @@ _FULL_GSM7 = 140
 _FULL_UCS2 = 60
 
 
-def keep(
-    session: Session, desk: Desk, message: InboundMessage, sender: Sender, item: Item
-) -> Report:
+def keep(round_: Round, message: InboundMessage, sender: Sender, item: Item) -> Report:
     """Store what one item says as a report with its number, or as a draft without one."""
-    form = desk.language.forms[item.code or ""]
+    form = round_.desk.language.forms[item.code or ""]
     village = village_of(sender, message.text)
     missing = list(item.missing)
     is_draft = item.outcome is Outcome.DRAFT
@@ -60,37 +59,36 @@ def keep(
         received_at=message.received_at,
         network_time=message.network_time,
     )
-    session.add(report)
+    round_.session.add(report)
     if is_draft:
         _add_event(report, "drafted", missing=missing, unverified=report.unverified_reason)
     else:
-        _receive(session, desk, report)
+        _receive(round_, report)
     return report
 
 
-def _receive(session: Session, desk: Desk, report: Report) -> None:
+def _receive(round_: Round, report: Report) -> None:
     """Give a report its number and its first state."""
-    # On the connection: the session would first write out all that is still being changed.
-    ordinal = session.connection().scalar(
-        sa.insert(ConfirmationNumber).values(given_at=clock.now()).returning(ConfirmationNumber.id)
-    )
-    if ordinal is None:
-        raise RuntimeError("the database gave no place in the order of numbers")
-    report.number = numbers.number_for(ordinal, desk.number_key)
+    round_.give_number(report)
     report.move_to(ReportState.RECEIVED)
-    form = desk.language.forms[report.code]
     _add_event(report, "received", unverified=report.unverified_reason)
-    alike = linking.link_alike(session, form, report)
-    if alike:
-        _add_event(report, "linked", by="gateway", alike=alike)
-    if form.first_state == ReportState.CLOSED:
+    if round_.desk.language.forms[report.code].first_state == ReportState.CLOSED:
         report.move_to(ReportState.CLOSED)
         _add_event(report, "closed", by="gateway")
 
 
+def link_received(round_: Round) -> None:
+    """Link what a round has received to what it may repeat, each with its event.
+
+    At the end of the round: then all of it is written, and two of one round find each other.
+    """
+    alike = linking.link_alike(round_.session, round_.desk.language, round_.received)
+    for report, numbers in alike.items():
+        _add_event(report, "linked", by="gateway", alike=numbers)
+
+
 def take_answer(
-    session: Session,
-    desk: Desk,
+    round_: Round,
     sender: Sender,
     report: Report,
     message: InboundMessage,
@@ -98,13 +96,13 @@ def take_answer(
 ) -> bool:
     """Put an answer into a draft, or into a report that still lacked it; say whether it fits."""
     if answer is not None:
-        _complete(desk.language, sender, report, message, answer)
+        _complete(round_.desk.language, sender, report, message, answer)
     elif not _choose_village(sender, report, message):
         return False
     lacks = bool(report.missing or report.problems)
     report.asked_at = clock.now() if lacks else None
     if not lacks and report.state is ReportState.DRAFT:
-        _receive(session, desk, report)
+        _receive(round_, report)
     return True
 
 

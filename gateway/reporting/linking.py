@@ -3,14 +3,18 @@
 A link never changes what a reporter hears, and no report is dropped for it: an officer decides.
 """
 
-from datetime import timedelta
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from models.report import LinkKind, Report, ReportLink
 from models.states import ReportState
-from parsers.form import Form
+from parsers.language import Language
 
 #: Two reports of the same may lie so far apart, and their counts differ by so much.
 _NEAR = timedelta(hours=48)
@@ -20,41 +24,78 @@ _MOST_LINKS = 5
 _MOST_LOOKED_AT = 50
 
 
-def link_alike(session: Session, form: Form, report: Report) -> list[str]:
-    """Link a report to those of its village that may tell of the same; give their numbers."""
-    if form.alike_by is None or report.village_code is None:
-        return []
-    told = report.fields.get(form.alike_by)
-    if told is None:
-        return []
-    near = session.scalars(
-        sa.select(Report)
+def link_alike(
+    session: Session, language: Language, reports: Sequence[Report]
+) -> dict[Report, list[str]]:
+    """Link new reports to those of their village that may tell of the same; give their numbers.
+
+    The new ones, too, are linked to one another, each to those before it.
+    """
+    groups: dict[tuple[str, str], list[Report]] = defaultdict(list)
+    for report in reports:
+        alike_by = language.forms[report.code].alike_by
+        if report.village_code is None or alike_by is None or alike_by not in report.fields:
+            continue
+        groups[report.village_code, report.code].append(report)
+    if groups:
+        session.flush()  # all have their ids now
+    linked: dict[Report, list[str]] = {}
+    for (village_code, code), group in groups.items():
+        alike_by = language.forms[code].alike_by or ""
+        new = {report.id for report in group}
+        before = [one for one in _near(session, village_code, code, group) if one.id not in new]
+        for report in group:
+            alike = list(islice(_alike(report, before, alike_by), _MOST_LINKS))
+            for other in alike:
+                _link(session, report.id, other.id, LinkKind.LIKENESS)
+            if alike:
+                linked[report] = [other.number or "" for other in alike]
+            before.insert(0, _Near(report.id, report.number, report.fields, report.received_at))
+    return linked
+
+
+class _Near(NamedTuple):
+    """What is looked at of a report to see whether another one may tell of the same."""
+
+    id: int
+    number: str | None
+    fields: dict[str, Any]
+    received_at: datetime
+
+
+def _near(
+    session: Session, village_code: str, code: str, group: Sequence[Report]
+) -> Iterator[_Near]:
+    """Give the latest reports of a village with a code about the time of some, the newest first."""
+    times = [report.received_at for report in group]
+    rows = session.execute(
+        sa.select(Report.id, Report.number, Report.fields, Report.received_at)
         .where(
-            Report.village_code == report.village_code,
-            Report.code == report.code,
-            Report.received_at > report.received_at - _NEAR,
-            Report.received_at < report.received_at + _NEAR,
+            Report.village_code == village_code,
+            Report.code == code,
+            Report.received_at > min(times) - _NEAR,
+            Report.received_at < max(times) + _NEAR,
             Report.state.not_in([ReportState.DRAFT, ReportState.INVALID]),
         )
-        .order_by(Report.id.desc())
-        .limit(_MOST_LOOKED_AT)
+        .order_by(Report.received_at.desc(), Report.id.desc())
+        .limit(_MOST_LOOKED_AT + len(group))
     )
-    alike: list[Report] = []
-    for other in near:
-        if other is report or other.fields.get(form.alike_by) != told:
-            continue
-        if _count_agrees(report, other):
-            alike.append(other)
-        if len(alike) == _MOST_LINKS:
-            break
-    for other in alike:
-        _link(session, report, other, LinkKind.LIKENESS)
-    return [other.number or "" for other in alike]
+    return (_Near(*row) for row in rows)
+
+
+def _alike(report: Report, before: Iterable[_Near], alike_by: str) -> Iterator[_Near]:
+    for other in before:
+        is_near = abs(other.received_at - report.received_at) < _NEAR
+        if is_near and other.fields.get(alike_by) == report.fields[alike_by]:
+            mine, theirs = report.fields.get("count"), other.fields.get("count")
+            if _agree(mine, theirs):
+                yield other
 
 
 def link_departure(session: Session, departure: Report, arrival: Report) -> None:
     """Link a report of a departure to the arrival whose number it gave."""
-    _link(session, departure, arrival, LinkKind.DEPARTURE)
+    session.flush()  # both have their ids now
+    _link(session, departure.id, arrival.id, LinkKind.DEPARTURE)
 
 
 def arrival_of(session: Session, departure: Report) -> Report | None:
@@ -83,13 +124,12 @@ def linked_numbers(session: Session, report_id: int) -> list[str]:
     return [number for number in dict.fromkeys(found) if number is not None]
 
 
-def _count_agrees(one: Report, other: Report) -> bool:
-    mine, theirs = one.fields.get("count"), other.fields.get("count")
+def _agree(mine: object, theirs: object) -> bool:
+    """Say whether two counts may be of the same people; one that is not told can be any."""
     if not isinstance(mine, int) or not isinstance(theirs, int):
         return True
     return abs(mine - theirs) <= _COUNT_SLACK
 
 
-def _link(session: Session, report: Report, other: Report, kind: LinkKind) -> None:
-    session.flush()  # both have their ids now
-    session.add(ReportLink(report_id=report.id, other_id=other.id, kind=kind))
+def _link(session: Session, report_id: int, other_id: int, kind: LinkKind) -> None:
+    session.add(ReportLink(report_id=report_id, other_id=other_id, kind=kind))

@@ -1,6 +1,9 @@
 """Who sent a message: a registered reporter of one village or several, or a stranger."""
 
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -28,19 +31,41 @@ class Sender:
         return bool(self.villages)
 
 
-def who_sent(session: Session, phone: Phone, default_zone: ZoneInfo) -> Sender:
-    """Look a phone up in the roster, as it stands in this transaction: nothing is remembered."""
+def who_sent(
+    session: Session, phones: Iterable[Phone], default_zone: ZoneInfo
+) -> dict[int, Sender]:
+    """Look phones up in the roster, as it stands in this transaction: nothing is remembered.
+
+    Gives the sender for each phone's id.
+    """
+    phones = list(phones)
+    ids = [phone.id for phone in phones]
+    entries: dict[int, list[tuple[Village, datetime | None, str | None]]] = defaultdict(list)
     rows = session.execute(
-        sa.select(Village, Reporter.ended_at, Reporter.ended_reason)
-        .join(Reporter, Reporter.village_code == Village.code)
-        .where(Reporter.phone_id == phone.id)
-        .order_by(Village.code)
-    ).all()
-    villages = tuple(village for village, ended_at, _ in rows if ended_at is None)
+        sa.select(Reporter.phone_id, Village, Reporter.ended_at, Reporter.ended_reason)
+        .join(Village, Reporter.village_code == Village.code)
+        .where(Reporter.phone_id.in_(ids))
+        .order_by(Village.code, Reporter.id)
+    )
+    for phone_id, village, ended_at, why in rows:
+        entries[phone_id].append((village, ended_at, why))
+    officers = register.by_phones(session, ids)
+    return {
+        phone.id: _sender(phone, entries[phone.id], officers.get(phone.id), default_zone)
+        for phone in phones
+    }
+
+
+def _sender(
+    phone: Phone,
+    entries: Sequence[tuple[Village, datetime | None, str | None]],
+    officer: Officer | None,
+    default_zone: ZoneInfo,
+) -> Sender:
+    villages = tuple(village for village, ended_at, _ in entries if ended_at is None)
     reason = None
     if not villages:
-        ended = [why for _, ended_at, why in rows if ended_at is not None]
+        ended = [why for _, ended_at, why in entries if ended_at is not None]
         reason = f"removed from the roster: {ended[-1]}" if ended else "not in the roster"
     zone = next((v.timezone for v in villages if v.timezone), None)
-    officer = register.by_phone(session, phone.id)
     return Sender(phone, villages, ZoneInfo(zone) if zone else default_zone, reason, officer)

@@ -204,7 +204,7 @@ def _understood(
 ) -> dict[str, Any]:
     """Read the text again as it was read: in the zone of its village, on the day it was written."""
     language = wiring.desk.language
-    sender = who_sent(session, phone, wiring.settings.timezone)
+    sender = who_sent(session, [phone], wiring.settings.timezone)[phone.id]
     now = clock.spoken_at(message.network_time, message.received_at, sender.zone)
     officer = officers.by_phone(session, phone.id)
     is_officer = officer is not None and not sender.villages

@@ -15,7 +15,7 @@ from gateway import clock
 from gateway.messaging import receiving
 from gateway.providers.base import InboundSms, Intake
 from gateway.replies import catalogue
-from gateway.reporting import draining, handling
+from gateway.reporting import draining, rounds
 from gateway.reporting.desk import Desk
 from gateway.reporting.voice import Voice
 from gateway.wiring import Wiring
@@ -247,7 +247,7 @@ def test_a_job_that_runs_out_of_time_counts_against_the_message_it_was_at(
     def too_slow(*_: object, **__: object) -> None:
         raise JobTimeoutException("too slow")
 
-    monkeypatch.setattr(handling, "read", too_slow)
+    monkeypatch.setattr(rounds, "read", too_slow)
     assert draining.drain_some(office.database, office.desk).handled == 1
     (message,) = rows(office, InboundMessage)
     assert message.attempts == 1

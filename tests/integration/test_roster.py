@@ -67,7 +67,8 @@ def villages_table(*lines: str, header: str = "code,kecamatan,name,kind") -> lis
 
 
 def sender_of(session: Session, directory: Directory, number: str) -> Sender:
-    return who_sent(session, directory.phone(session, msisdn.read_sender(number)), ZONE)
+    phone = directory.phone(session, msisdn.read_sender(number))
+    return who_sent(session, [phone], ZONE)[phone.id]
 
 
 def entries(session: Session) -> list[tuple[str, str, str, bool]]:
