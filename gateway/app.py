@@ -22,7 +22,7 @@ def create_app(wiring: Wiring | None = None) -> Flask:
         wiring = _wire_or_exit()
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = webhooks.LARGEST_BODY
-    app.extensions[current.EXTENSION] = wiring
+    current.install(app, wiring)
     if proxies := wiring.settings.proxies:
         # Whoever stands before our own proxies could write any address; theirs is the last one.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=0)  # type: ignore[method-assign]

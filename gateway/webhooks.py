@@ -8,8 +8,9 @@ from flask import Blueprint, Response, request
 from gateway import current, logs
 from gateway.dialogue import talking
 from gateway.dialogue.talk import Told
+from gateway.doorstep import Delivered
 from gateway.environment import Network
-from gateway.messaging import receiving, standing
+from gateway.messaging import standing
 from gateway.messaging.queues import Job
 from gateway.providers.base import (
     Answer,
@@ -68,29 +69,15 @@ def _keep(office: Wiring, provider: Provider, asked: InboundRequest, intake: Int
     answer = intake.answer
     if isinstance(provider, UssdProvider) and intake.awaits_screen:
         answer = provider.show(talking.trouble(office.switchboard), None)
-    brings_messages = bool(intake.messages)
-    sign = f"{provider.name} message" if brings_messages else provider.name
+    sign = f"{provider.name} message" if intake.messages else provider.name
     is_sign_of_life = office.heard.is_due(sign, standing.NOTED_EVERY)
     if not (intake.brings_anything or is_sign_of_life):
         return answer
     try:
-        with office.database.writing() as session:
-            accepted = receiving.accept(
-                session, office.directory, provider.name, intake, office.channels
-            )
-            # What an adapter sets apart without its body may hold a PIN, and is kept nowhere.
-            if accepted or any(item.body for item in intake.unreadable):
-                first = accepted[0] if accepted else None
-                office.safe.keep(session, provider.name, asked, first)
-            if is_sign_of_life:
-                standing.note_heard(session, provider.name, with_message=brings_messages)
-            for notice in intake.dialogue_ends:
-                talking.end(session, office.switchboard, provider.name, notice)
+        current.doorstep().keep(Delivered(provider.name, asked, intake, is_sign_of_life))
     except UNAVAILABLE as error:
         _log.error("message_not_kept", channel=provider.name, error=type(error).__name__)
         return answer if intake.awaits_screen else Answer(503)
-    for message_id in accepted:
-        office.doorbell.ring(Job.VALIDATE_MESSAGE, message_id)
     return answer
 
 

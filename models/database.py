@@ -139,11 +139,14 @@ class Database:
         with Session(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
 
+    @property
+    def rows_a_turn(self) -> int:
+        """Say how many rows one transaction may work off."""
+        return _SQLITE_ROWS if self.is_sqlite else _POSTGRES_ROWS
+
     def turn(self) -> Turn:
         """Begin a turn, as long as this database lets one writer have it."""
-        if self.is_sqlite:
-            return Turn(_SQLITE_ROWS, _SQLITE_TURN)
-        return Turn(_POSTGRES_ROWS, _POSTGRES_TURN)
+        return Turn(self.rows_a_turn, _SQLITE_TURN if self.is_sqlite else _POSTGRES_TURN)
 
     def dispose(self) -> None:
         """Close what is open."""
@@ -187,6 +190,28 @@ def insert_many_unless_there(
         )
 
 
+def insert_each_unless_there(
+    session: Session,
+    model: type[Any],
+    values: Sequence[Mapping[str, Any]],
+    returning: Sequence[InstrumentedAttribute[Any]],
+) -> Sequence[sa.Row[Any]]:
+    """Insert many rows, and return columns of those that no unique constraint forbids.
+
+    All rows name the same columns; of several alike the first is inserted.
+    """
+    if not values:
+        return []
+    insert = sqlite.insert if _is_sqlite(session) else postgresql.insert
+    statement = insert(model.__table__).on_conflict_do_nothing()
+    table = model.__table__.c
+    columns = [table[column.key] for column in returning]
+    done = session.connection().execute(
+        statement.returning(*columns), [dict(one) for one in values]
+    )
+    return done.all()
+
+
 def insert_or_count(
     session: Session,
     model: type[Any],
@@ -209,8 +234,16 @@ def lock_name(session: Session, name: str) -> None:
 
     SQLite needs none: a writing transaction is alone.
     """
-    if not _is_sqlite(session):
-        session.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(name, 0))))
+    lock_names(session, [name])
+
+
+def lock_names(session: Session, names: Iterable[str]) -> None:
+    """Hold locks of several names, taken in one order by whoever takes them."""
+    wanted = sorted(set(names))
+    if wanted and not _is_sqlite(session):
+        name = sa.func.unnest(sa.cast(wanted, postgresql.ARRAY(sa.Text))).column_valued("name")
+        key = sa.func.hashtextextended(name, 0)
+        session.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
 
 
 def try_to_lock(session: Session, space: str, ids: Iterable[int], most: int) -> set[int]:

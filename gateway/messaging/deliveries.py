@@ -3,6 +3,7 @@
 A report may overtake the answer to the send, repeat, go backwards, or name an id that is nobody's.
 """
 
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -11,7 +12,7 @@ from sqlalchemy.orm import Session
 from gateway import clock, logs
 from gateway.messaging import alarms, standing, tries
 from gateway.providers.base import ReportedDelivery
-from models.database import insert_or_count, lock_name
+from models.database import insert_or_count, lock_names
 from models.outbox import DeliveryReport, OutboundMessage, new_token
 from models.states import AlarmKind, Fault, MessageStatus
 from parsers import cleaning, msisdn
@@ -35,7 +36,7 @@ def record(session: Session, channel: str, delivery: ReportedDelivery) -> None:
         msisdn.hide_numbers(cleaning.storable(said))[:_LONGEST_WORDS]
         for said in (delivery.raw_status, delivery.reason)
     )
-    lock(session, channel, delivery.provider_message_id)
+    lock(session, [(channel, delivery.provider_message_id)])
     insert_or_count(
         session,
         DeliveryReport,
@@ -66,25 +67,30 @@ def record(session: Session, channel: str, delivery: ReportedDelivery) -> None:
         _log.info("delivery_reported", message=message.id, status=message.status.value)
 
 
-def heed_waiting(session: Session, message: OutboundMessage) -> None:
-    """Heed the reports that came before the provider's answer to the send was recorded."""
+def heed_waiting(session: Session, messages: Sequence[OutboundMessage]) -> None:
+    """Heed the reports that came before the provider's answer to a send was recorded."""
+    known = {(one.channel, one.provider_key): one for one in messages if one.provider_key}
+    if not known:
+        return
     waiting = session.scalars(
         sa.select(DeliveryReport)
-        .where(
-            DeliveryReport.channel == message.channel,
-            DeliveryReport.provider_key == message.provider_key,
-        )
+        .where(sa.tuple_(DeliveryReport.channel, DeliveryReport.provider_key).in_(sorted(known)))
         .order_by(DeliveryReport.id)
     ).all()
     for report in waiting:
+        # One that is to be sent again has another token: of that none of the others speaks.
+        message = known.get((report.channel, report.provider_key))
         said = _Said(report.status, report.fault, report.raw_status, report.reason)
-        if not _heed(session, message, said):
-            return  # it is to be sent again, under a token that none of the others speaks of
+        if message is not None and not _heed(session, message, said):
+            del known[report.channel, report.provider_key]
 
 
-def lock(session: Session, channel: str, provider_message_id: str) -> None:
-    """Hold an id until the transaction ends: its report and its send are recorded in turn."""
-    lock_name(session, f"delivery:{channel}:{key_of(provider_message_id)}")
+def lock(session: Session, ids: Iterable[tuple[str, str]]) -> None:
+    """Hold ids of channels until the transaction ends.
+
+    The report and the send of each are recorded one after the other.
+    """
+    lock_names(session, (f"delivery:{channel}:{key_of(given)}" for channel, given in ids))
 
 
 def key_of(provider_message_id: str) -> str:

@@ -1,22 +1,25 @@
 """Taking in what a provider brings: each message once, delivery reports, and the unreadable."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from urllib.parse import unquote_plus
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway import clock, logs
 from gateway.identity import Directory
-from gateway.messaging import alarms, deliveries
+from gateway.messaging import alarms, deliveries, redelivery
 from gateway.messaging.channels import LOOPBACK, Channels
+from gateway.messaging.redelivery import Row
 from gateway.providers.base import InboundSms, Intake, OptOut, Polled, Unreadable
-from models.database import insert_or_count, insert_unless_there, lock_name
-from models.inbox import InboundMessage, PollCursor, Quarantined
+from models.database import insert_or_count
+from models.inbox import PollCursor, Quarantined
+from models.people import Phone
 from models.states import AlarmKind
 from parsers import cleaning, masking, msisdn, segments
+from parsers.msisdn import Sender
 
 _log = logs.logger()
 
@@ -24,12 +27,15 @@ _log = logs.logger()
 _LONGEST_TEXT = 4000
 #: A message that comes again so often is no redelivery any more, but a fault.
 _OFTEN = 20
-#: By two channels, one of which tells no time, the same words are one message for so long.
-_ONE_WITHIN = timedelta(days=1)
-_REPORTS = ("report", "draft")
-_SAME_ANSWER_WITHIN = timedelta(minutes=10)
 _NO_CHANNELS = Channels({}, LOOPBACK)
 _ANY_CLOCK = timedelta(days=3660)
+
+
+class Brought(NamedTuple):
+    """What one request or poll brought, and by which channel."""
+
+    channel: str
+    intake: Intake
 
 
 def accept(
@@ -44,25 +50,46 @@ def accept(
     A redelivery changes nothing but a counter. Where the channel's own numbers are known, a message
     for another one is set apart: it was not meant for us.
     """
-    rows = []
-    own_numbers = channels.rules_of(channel).own_numbers
-    for given in intake.messages:
-        message = _addressed(given, own_numbers)
-        if _is_for_us(message, own_numbers):
-            rows.append(
-                _accept_message(
-                    session, directory, channel, message, untimed=channels.that_tell_no_time
-                )
-            )
-        else:
-            _set_apart_stray(session, directory, channel, message)
-    for opt_out in intake.opt_outs:
-        _note_opt_out(session, directory, channel, opt_out)
-    for delivery in intake.deliveries:
-        deliveries.record(session, channel, delivery)
-    for item in intake.unreadable:
-        set_apart(session, directory, channel, item)
-    return [row_id for row_id in rows if row_id is not None]
+    return accept_together(session, directory, [Brought(channel, intake)], channels)[0]
+
+
+def accept_together(
+    session: Session,
+    directory: Directory,
+    brought: Sequence[Brought],
+    channels: Channels = _NO_CHANNELS,
+) -> list[list[int]]:
+    """Keep what several requests brought, in few statements; give the new messages of each."""
+    arrivals: list[_Arrival] = []
+    for place, (channel, intake) in enumerate(brought):
+        own_numbers = channels.rules_of(channel).own_numbers
+        for given in intake.messages:
+            message = _addressed(given, own_numbers)
+            if _is_for_us(message, own_numbers):
+                arrivals.append(_Arrival(place, channel, message))
+            else:
+                _set_apart_stray(session, directory, channel, message)
+    accepted: list[list[int]] = [[] for _ in brought]
+    untimed = channels.that_tell_no_time
+    for some in _comparable(arrivals, untimed):
+        for arrival, row_id in _accept_messages(session, directory, some, untimed):
+            accepted[arrival.place].append(row_id)
+    for channel, intake in brought:
+        for opt_out in intake.opt_outs:
+            _note_opt_out(session, directory, channel, opt_out)
+        for delivery in intake.deliveries:
+            deliveries.record(session, channel, delivery)
+        for item in intake.unreadable:
+            set_apart(session, directory, channel, item)
+    return accepted
+
+
+class _Arrival(NamedTuple):
+    """A message for us: of which request, and by which channel."""
+
+    place: int
+    channel: str
+    message: InboundSms
 
 
 def _addressed(message: InboundSms, own_numbers: Collection[str]) -> InboundSms:
@@ -96,20 +123,56 @@ def _note_opt_out(session: Session, directory: Directory, channel: str, opt_out:
     _log.info("opted_out", channel=channel, phone=phone.alias)
 
 
-def _accept_message(
-    session: Session,
-    directory: Directory,
-    channel: str,
-    message: InboundSms,
-    *,
-    untimed: frozenset[str],
-) -> int | None:
+def _comparable(
+    arrivals: Sequence[_Arrival], untimed: frozenset[str]
+) -> Iterator[Sequence[_Arrival]]:
+    """Give what can be kept in one go: one by one where each must be looked for by its words."""
+    if not untimed:
+        yield arrivals
+        return
+    for arrival in arrivals:
+        yield [arrival]
+
+
+def _accept_messages(
+    session: Session, directory: Directory, arrivals: Sequence[_Arrival], untimed: frozenset[str]
+) -> Iterator[tuple[_Arrival, int]]:
+    """Keep messages in one statement; give each new one with its id."""
+    senders = {sender for arrival in arrivals for sender in _people(arrival.message)}
+    phones = directory.phones(session, senders)
+    rows = []
+    for arrival in arrivals:
+        row = _row(session, directory, arrival, phones)
+        if redelivery.came_by_another(session, row, untimed):
+            alias = phones[_people(arrival.message)[0]].alias
+            _log.info("message_came_by_another_channel", channel=arrival.channel, phone=alias)
+        else:
+            rows.append((arrival, row))
+    ids = redelivery.insert_new(session, [row for _, row in rows])
+    for (arrival, row), row_id in zip(rows, ids, strict=True):
+        if row_id is not None:
+            yield arrival, row_id
+            continue
+        alias = phones[_people(arrival.message)[0]].alias
+        _log.info("message_redelivered", channel=arrival.channel, phone=alias)
+        if redelivery.count(session, row) > _OFTEN:
+            says = f"{arrival.channel} brings the same message again and again"
+            alarms.raise_alarm(session, AlarmKind.FLOOD, alias, says)
+
+
+def _people(message: InboundSms) -> list[Sender]:
+    """Name the sender of a message, and the number that it was sent to where that is told."""
+    told = [message.sender, *([message.recipient] if message.recipient else [])]
+    return [msisdn.read_sender(one) for one in told]
+
+
+def _row(
+    session: Session, directory: Directory, arrival: _Arrival, phones: Mapping[Sender, Phone]
+) -> Row:
+    """Make the row of a message: storable, and without documents and numbers in the clear."""
+    channel, message = arrival.channel, arrival.message
     received_at = clock.now()
-    sender = msisdn.read_sender(message.sender)
-    phone = directory.phone(session, sender)
-    recipient_id = None
-    if message.recipient:
-        recipient_id = directory.phone(session, msisdn.read_sender(message.recipient)).id
+    phone, *recipient = (phones[one] for one in _people(message))
     text = cleaning.storable(message.text)
     flags = set(message.flags)
     network_time = _possible(message.network_time, received_at)
@@ -118,7 +181,7 @@ def _accept_message(
     if len(text) > _LONGEST_TEXT:
         text = text[:_LONGEST_TEXT]
         flags.add("cut")
-    id_key, fingerprint = _keys(directory, channel, message, phone.lookup, network_time)
+    keys = redelivery.keys(directory, channel, message, phone.lookup, network_time)
     text, was_masked = masking.mask_documents(text)
     payload = {}
     for name, value in message.payload.items():
@@ -127,103 +190,23 @@ def _accept_message(
         was_masked = was_masked or masked
     if was_masked:
         flags.add("masked_document")
-    if untimed and _came_by_another(
-        session, channel, phone.id, recipient_id, text, untimed, is_timed=network_time is not None
-    ):
-        _log.info("message_came_by_another_channel", channel=channel, phone=phone.alias)
-        return None
-    row_id: int | None = insert_unless_there(
-        session,
-        InboundMessage,
-        {
-            "channel": channel,
-            "provider_message_id": deliveries.storable_id(message.provider_message_id),
-            "id_key": id_key,
-            "fingerprint": fingerprint,
-            "phone_id": phone.id,
-            "recipient_id": recipient_id,
-            "text": text,
-            "flags": sorted(flags),
-            "payload": payload,
-            "network_time": network_time,
-            "received_at": received_at,
-            "segments": segments.measure(text).segments,
-            **_part_of(message),
-        },
-        InboundMessage.id,
-    )
-    if row_id is None:
-        same = sa.or_(
-            InboundMessage.id_key == id_key if id_key else sa.false(),
-            InboundMessage.fingerprint == fingerprint if fingerprint else sa.false(),
-        )
-        times = session.scalars(
-            sa.update(InboundMessage)
-            .where(same)
-            .values(redelivered=InboundMessage.redelivered + 1)
-            .returning(InboundMessage.redelivered)
-        ).all()
-        _log.info("message_redelivered", channel=channel, phone=phone.alias)
-        if max(times, default=0) > _OFTEN:
-            says = f"{channel} brings the same message again and again"
-            alarms.raise_alarm(session, AlarmKind.FLOOD, phone.alias, says)
-    return row_id
-
-
-def _came_by_another(  # all by which two messages are compared
-    session: Session,
-    channel: str,
-    phone_id: int,
-    recipient_id: int | None,
-    text: str,
-    untimed: frozenset[str],
-    *,
-    is_timed: bool,
-) -> bool:
-    """Tell a message that another channel has brought, where one of the two tells no time.
-
-    With times on both sides the fingerprint knows it. Without, the same words from the same phone
-    to the same number are one message, if two channels bring them within a day.
-    """
-    # Two processes must not both find that nothing has come yet.
-    lock_name(session, f"came:{phone_id}")
-    moment = clock.now()
-    others = InboundMessage.channel != channel
-    if recipient_id is not None:  # a modem does not tell it, and nobody else's can be compared
-        same_recipient = InboundMessage.recipient_id == recipient_id
-        others = sa.and_(others, sa.or_(same_recipient, InboundMessage.recipient_id.is_(None)))
-    if is_timed:
-        others = sa.and_(others, InboundMessage.channel.in_(untimed))
-    found = session.scalars(
-        sa.select(InboundMessage)
-        .where(
-            InboundMessage.phone_id == phone_id,
-            # Answers and commands may well be said again: only reports are one for a day.
-            sa.or_(
-                sa.and_(
-                    InboundMessage.outcome.in_(_REPORTS),
-                    InboundMessage.received_at > moment - _ONE_WITHIN,
-                ),
-                InboundMessage.received_at > moment - _SAME_ANSWER_WITHIN,
-            ),
-            InboundMessage.text == text,
-            others,
-        )
-        .limit(1)
-    ).first()
-    if found is not None:
-        found.redelivered += 1
-    return found is not None
-
-
-def _part_of(message: InboundSms) -> dict[str, int]:
-    part = message.part
-    if part is None or part.total < 2 or not 1 <= part.number <= part.total:  # noqa: PLR2004
-        return {}
+    part = message.real_part
     return {
-        "part_reference": part.reference,
-        "part_number": part.number,
-        "part_total": part.total,
+        "channel": channel,
+        "provider_message_id": deliveries.storable_id(message.provider_message_id),
+        "id_key": keys.id_key,
+        "fingerprint": keys.fingerprint,
+        "phone_id": phone.id,
+        "recipient_id": recipient[0].id if recipient else None,
+        "text": text,
+        "flags": sorted(flags),
+        "payload": payload,
+        "network_time": network_time,
+        "received_at": received_at,
+        "segments": segments.measure(text).segments,
+        "part_reference": part.reference if part else None,
+        "part_number": part.number if part else None,
+        "part_total": part.total if part else None,
     }
 
 
@@ -232,31 +215,6 @@ def _possible(moment: datetime | None, received_at: datetime) -> datetime | None
     if moment is not None and abs(moment - received_at) > _ANY_CLOCK:
         return None
     return moment
-
-
-def _keys(
-    directory: Directory,
-    channel: str,
-    message: InboundSms,
-    lookup: str,
-    network_time: datetime | None,
-) -> tuple[str | None, str | None]:
-    """Give the two keys by which a redelivery is known.
-
-    The provider's id alone does not do: some providers count from one, some give two messages the
-    same id. With sender and text beside it, a true second message is never taken for the first.
-    """
-    # To the second: a phone counts its thousandths, and the same message told by its network none.
-    moment = network_time.replace(microsecond=0).isoformat() if network_time else ""
-    given = message.provider_message_id
-    # Two parts of one long message may have the same text, as they have the same time.
-    part = [str(value) for value in _part_of(message).values()]
-    id_key = None
-    if given is not None and not (message.id_is_a_hash and not moment):
-        told_apart_by = [moment] if message.id_is_a_hash else []
-        id_key = directory.digest(channel, given, lookup, message.text, *told_apart_by, *part)
-    fingerprint = directory.digest(lookup, message.text, moment, *part) if moment else None
-    return id_key, fingerprint
 
 
 def set_apart(session: Session, directory: Directory, channel: str, item: Unreadable) -> None:

@@ -6,7 +6,7 @@ none.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -149,7 +149,7 @@ def _claim(database: Database, channels: Channels) -> tuple[list[_Claimed], bool
             .join(Phone, Phone.id == OutboundMessage.phone_id)
             .where(is_due(moment), ways.may_leave())
             .order_by(OutboundMessage.lane_rank, OutboundMessage.id)
-            .limit(channels.claims_at_once)
+            .limit(min(channels.claims_at_once, database.rows_a_turn))
             .with_for_update(skip_locked=True, of=OutboundMessage)
         ).all()
         claimed: list[_Claimed] = []
@@ -213,24 +213,29 @@ def _record_surely(
 
 
 def _record(
-    database: Database, channels: Channels, done: list[_Sent], troubled: frozenset[str]
+    database: Database, channels: Channels, done: Sequence[_Sent], troubled: frozenset[str]
 ) -> None:
     with database.writing() as session:
+        given = [(one.channel, one.provider_message_id) for one in done]
+        deliveries.lock(session, [(channel, id_) for channel, id_ in given if id_ is not None])
         for sent in done:
-            if sent.provider_message_id is not None:
-                deliveries.lock(session, sent.channel, sent.provider_message_id)
             if isinstance(sent.error, SendDeferred):
                 standing.note_failure(session, sent.channel, sent.error)
-            elif sent.is_accepted and sent.channel in troubled:
-                standing.note_success(session, sent.channel)
-            message = session.get_one(OutboundMessage, sent.id, with_for_update=True)
-            is_given_up = (
-                message.status is not MessageStatus.SENDING or message.attempts != sent.attempt
-            )
-            # The sweeper gave this attempt up meanwhile: only a confirmed sending still tells.
-            if is_given_up and not sent.is_accepted:
-                continue
-            _apply(session, channels, message, sent)
+        for channel in {sent.channel for sent in done if sent.is_accepted} & troubled:
+            standing.note_success(session, channel)
+        rows = session.scalars(
+            sa.select(OutboundMessage)
+            .where(OutboundMessage.id.in_([sent.id for sent in done]))
+            .order_by(OutboundMessage.id)
+            .with_for_update()
+        )
+        messages = {message.id: message for message in rows}
+        recorded = [sent for sent in done if _apply(session, channels, messages[sent.id], sent)]
+        deliveries.heed_waiting(
+            session, [messages[sent.id] for sent in recorded if sent.provider_message_id]
+        )
+        for sent in recorded:
+            message = messages[sent.id]
             _log.info(
                 "send_ended",
                 message=message.id,
@@ -241,13 +246,18 @@ def _record(
             )
 
 
-def _apply(session: Session, channels: Channels, message: OutboundMessage, sent: _Sent) -> None:
+def _apply(session: Session, channels: Channels, message: OutboundMessage, sent: _Sent) -> bool:
+    """Write down what became of a message; say whether it still matters."""
+    is_given_up = message.status is not MessageStatus.SENDING or message.attempts != sent.attempt
+    # The sweeper gave this attempt up meanwhile: only a confirmed sending still tells.
+    if is_given_up and not sent.is_accepted:
+        return False
     moment = clock.now()
     message.error = cleaning.storable(str(sent.error)) if sent.error else None
     match sent.error:
         case None:
             if message.become(MessageStatus.SENT):
-                _note_sent(session, message, sent.provider_message_id, moment)
+                _note_sent(message, sent.provider_message_id, moment)
         case NumberRefused():
             message.become(MessageStatus.FAILED)
         case SendRefused():
@@ -261,16 +271,14 @@ def _apply(session: Session, channels: Channels, message: OutboundMessage, sent:
             message.next_attempt_at = None
         case _:
             tries.defer(message, moment)
+    return True
 
 
-def _note_sent(
-    session: Session, message: OutboundMessage, given_id: str | None, moment: datetime
-) -> None:
+def _note_sent(message: OutboundMessage, given_id: str | None, moment: datetime) -> None:
     message.sent_at = moment
     if given_id is not None:
         message.provider_message_id = deliveries.storable_id(given_id)
         message.provider_key = deliveries.key_of(given_id)
-        deliveries.heed_waiting(session, message)
 
 
 def _try_elsewhere(session: Session, channels: Channels, message: OutboundMessage) -> None:

@@ -73,7 +73,14 @@ class InboundSms:
     id_is_a_hash: bool = False
     """Whether two true messages can share an id, so that the time must tell them apart."""
     part: Part | None = None
-    """None for a whole message."""
+    """As told; None for a whole message."""
+
+    @property
+    def real_part(self) -> Part | None:
+        """Give the part that it is of a long message; None where what is told cannot be one."""
+        part = self.part
+        is_real = part is not None and part.total > 1 and 1 <= part.number <= part.total
+        return part if is_real else None
 
 
 @dataclass(frozen=True, slots=True)

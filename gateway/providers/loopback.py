@@ -9,7 +9,7 @@ class Loopback:
     name = "loopback"
     can_send = True
     #: Nothing leaves, so nothing can be left in doubt: many may be claimed in one transaction.
-    claims_at_once = 10
+    claims_at_once = 100
     sends_once = False
     tells_time = True
 
