@@ -8,7 +8,7 @@ job, a sweep, a command) open them; what lies below takes a Session and never co
 import fcntl
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
@@ -195,7 +195,7 @@ def insert_each_unless_there(
     model: type[Any],
     values: Sequence[Mapping[str, Any]],
     returning: Sequence[InstrumentedAttribute[Any]],
-) -> Sequence[sa.Row[Any]]:
+) -> Sequence[Sequence[Any]]:
     """Insert many rows, and return columns of those that no unique constraint forbids.
 
     All rows name the same columns; of several alike the first is inserted.
@@ -227,6 +227,34 @@ def insert_or_count(
         .values(**values)
         .on_conflict_do_update(index_elements=unique, set_={counter: column + 1})
     )
+
+
+def for_each(
+    session: Session,
+    types: Mapping[str, sa.types.TypeEngine[Any]],
+    keys: Sequence[Mapping[str, Any]],
+    select: Callable[[Mapping[str, sa.ColumnElement[Any]]], sa.Select[Any]],
+) -> Sequence[Sequence[Any]]:
+    """Give what a query finds for each of several keys, in the order in which it finds it.
+
+    `types` names the parts of a key; `select` makes the query from columns of those names. On
+    PostgreSQL it is one statement; SQLite, which is no network away, is asked for each key.
+    """
+    if _is_sqlite(session):
+        found: list[Sequence[Any]] = []
+        for key in keys:
+            columns = {name: sa.literal(key[name], type_) for name, type_ in types.items()}
+            found += session.execute(select(columns)).all()
+        return found
+    arrays = [
+        sa.cast([key[name] for key in keys], postgresql.ARRAY(type_))
+        for name, type_ in types.items()
+    ]
+    named = (sa.column(name, type_) for name, type_ in types.items())
+    table = sa.func.unnest(*arrays).table_valued(*named, joins_implicitly=True)
+    table = table.render_derived(name="key")
+    each = select({name: table.c[name] for name in types}).lateral("found")
+    return session.execute(sa.select(each).select_from(sa.join(table, each, sa.true()))).all()
 
 
 def lock_name(session: Session, name: str) -> None:

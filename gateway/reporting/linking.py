@@ -4,14 +4,16 @@ A link never changes what a reporter hears, and no report is dropped for it: an 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from itertools import islice
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from models.base import UtcDateTime
+from models.database import for_each
 from models.report import LinkKind, Report, ReportLink
 from models.states import ReportState
 from parsers.language import Language
@@ -21,7 +23,16 @@ _NEAR = timedelta(hours=48)
 _COUNT_SLACK = 1
 #: A morning in which a village says the same again and again is linked to the latest few.
 _MOST_LINKS = 5
-_MOST_LOOKED_AT = 50
+#: What of a new report others are compared with.
+_KEY: Mapping[str, sa.types.TypeEngine[Any]] = {
+    "report_id": sa.BigInteger(),
+    "village_code": sa.Text(),
+    "code": sa.Text(),
+    "told": sa.Text(),
+    "count": sa.Integer(),
+    "since": UtcDateTime(),
+    "until": UtcDateTime(),
+}
 
 
 def link_alike(
@@ -31,65 +42,77 @@ def link_alike(
 
     The new ones, too, are linked to one another, each to those before it.
     """
-    groups: dict[tuple[str, str], list[Report]] = defaultdict(list)
+    groups: dict[str, list[Report]] = defaultdict(list)
     for report in reports:
         alike_by = language.forms[report.code].alike_by
-        if report.village_code is None or alike_by is None or alike_by not in report.fields:
-            continue
-        groups[report.village_code, report.code].append(report)
+        if report.village_code is not None and alike_by in report.fields:
+            groups[alike_by or ""].append(report)
     if groups:
         session.flush()  # all have their ids now
+    new = {report.id: place for place, report in enumerate(reports)}
     linked: dict[Report, list[str]] = {}
-    for (village_code, code), group in groups.items():
-        alike_by = language.forms[code].alike_by or ""
-        new = {report.id for report in group}
-        before = [one for one in _near(session, village_code, code, group) if one.id not in new]
+    for alike_by, group in groups.items():
+        found: dict[int, list[_Pair]] = defaultdict(list)
+        for pair in _alike(session, alike_by, group):
+            found[pair.report_id].append(pair)
         for report in group:
-            alike = list(islice(_alike(report, before, alike_by), _MOST_LINKS))
-            for other in alike:
-                _link(session, report.id, other.id, LinkKind.LIKENESS)
+            place = new[report.id]
+            before = (pair for pair in found[report.id] if new.get(pair.other_id, -1) < place)
+            alike = list(islice(before, _MOST_LINKS))
+            for pair in alike:
+                _link(session, report.id, pair.other_id, LinkKind.LIKENESS)
             if alike:
-                linked[report] = [other.number or "" for other in alike]
-            before.insert(0, _Near(report.id, report.number, report.fields, report.received_at))
+                linked[report] = [pair.number or "" for pair in alike]
     return linked
 
 
-class _Near(NamedTuple):
-    """What is looked at of a report to see whether another one may tell of the same."""
+class _Pair(NamedTuple):
+    """A new report and another one that may tell of the same, with that one's number."""
 
-    id: int
+    report_id: int
+    other_id: int
     number: str | None
-    fields: dict[str, Any]
-    received_at: datetime
 
 
-def _near(
-    session: Session, village_code: str, code: str, group: Sequence[Report]
-) -> Iterator[_Near]:
-    """Give the latest reports of a village with a code about the time of some, the newest first."""
-    times = [report.received_at for report in group]
-    rows = session.execute(
-        sa.select(Report.id, Report.number, Report.fields, Report.received_at)
-        .where(
-            Report.village_code == village_code,
-            Report.code == code,
-            Report.received_at > min(times) - _NEAR,
-            Report.received_at < max(times) + _NEAR,
-            Report.state.not_in([ReportState.DRAFT, ReportState.INVALID]),
+def _alike(session: Session, alike_by: str, reports: Sequence[Report]) -> Iterable[_Pair]:
+    """Pair reports with those that may tell of the same, each report with the latest ones first.
+
+    They share village, code and the field that is named, lie within two days, and their counts
+    differ by one at most, where both are told.
+    """
+    wanted = [
+        {
+            "report_id": report.id,
+            "village_code": report.village_code,
+            "code": report.code,
+            "told": str(report.fields[alike_by]),
+            "count": report.fields.get("count"),
+            "since": report.received_at - _NEAR,
+            "until": report.received_at + _NEAR,
+        }
+        for report in reports
+    ]
+
+    def alike(key: Mapping[str, sa.ColumnElement[Any]]) -> sa.Select[Any]:
+        count = Report.fields["count"].as_integer()
+        agrees = sa.func.abs(count - key["count"]) <= _COUNT_SLACK
+        return (
+            sa.select(key["report_id"].label("report_id"), Report.id, Report.number)
+            .where(
+                Report.village_code == key["village_code"],
+                Report.code == key["code"],
+                Report.received_at > key["since"],
+                Report.received_at < key["until"],
+                Report.state.not_in([ReportState.DRAFT, ReportState.INVALID]),
+                Report.id != key["report_id"],
+                Report.fields[alike_by].as_string() == key["told"],
+                sa.or_(count.is_(None), key["count"].is_(None), agrees),
+            )
+            .order_by(Report.received_at.desc(), Report.id.desc())
+            .limit(_MOST_LINKS + len(reports))
         )
-        .order_by(Report.received_at.desc(), Report.id.desc())
-        .limit(_MOST_LOOKED_AT + len(group))
-    )
-    return (_Near(*row) for row in rows)
 
-
-def _alike(report: Report, before: Iterable[_Near], alike_by: str) -> Iterator[_Near]:
-    for other in before:
-        is_near = abs(other.received_at - report.received_at) < _NEAR
-        if is_near and other.fields.get(alike_by) == report.fields[alike_by]:
-            mine, theirs = report.fields.get("count"), other.fields.get("count")
-            if _agree(mine, theirs):
-                yield other
+    return [_Pair(*row) for row in for_each(session, _KEY, wanted, alike)]
 
 
 def link_departure(session: Session, departure: Report, arrival: Report) -> None:
@@ -122,13 +145,6 @@ def linked_numbers(session: Session, report_id: int) -> list[str]:
         .order_by(Report.id)
     )
     return [number for number in dict.fromkeys(found) if number is not None]
-
-
-def _agree(mine: object, theirs: object) -> bool:
-    """Say whether two counts may be of the same people; one that is not told can be any."""
-    if not isinstance(mine, int) or not isinstance(theirs, int):
-        return True
-    return abs(mine - theirs) <= _COUNT_SLACK
 
 
 def _link(session: Session, report_id: int, other_id: int, kind: LinkKind) -> None:
