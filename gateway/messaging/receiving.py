@@ -66,7 +66,7 @@ def accept_together(
         for given in intake.messages:
             message = _addressed(given, own_numbers)
             if _is_for_us(message, own_numbers):
-                arrivals.append(_Arrival(place, channel, message))
+                arrivals.append(_Arrival(place, channel, message, _people(message)))
             else:
                 _set_apart_stray(session, directory, channel, message)
     accepted: list[list[int]] = [[] for _ in brought]
@@ -90,6 +90,8 @@ class _Arrival(NamedTuple):
     place: int
     channel: str
     message: InboundSms
+    people: Sequence[Sender]
+    """Its sender, and the number that it was sent to where that is told."""
 
 
 def _addressed(message: InboundSms, own_numbers: Collection[str]) -> InboundSms:
@@ -138,13 +140,12 @@ def _accept_messages(
     session: Session, directory: Directory, arrivals: Sequence[_Arrival], untimed: frozenset[str]
 ) -> Iterator[tuple[_Arrival, int]]:
     """Keep messages in one statement; give each new one with its id."""
-    senders = {sender for arrival in arrivals for sender in _people(arrival.message)}
-    phones = directory.phones(session, senders)
+    phones = directory.phones(session, {one for arrival in arrivals for one in arrival.people})
     rows = []
     for arrival in arrivals:
         row = _row(session, directory, arrival, phones)
         if redelivery.came_by_another(session, row, untimed):
-            alias = phones[_people(arrival.message)[0]].alias
+            alias = phones[arrival.people[0]].alias
             _log.info("message_came_by_another_channel", channel=arrival.channel, phone=alias)
         else:
             rows.append((arrival, row))
@@ -153,7 +154,7 @@ def _accept_messages(
         if row_id is not None:
             yield arrival, row_id
             continue
-        alias = phones[_people(arrival.message)[0]].alias
+        alias = phones[arrival.people[0]].alias
         _log.info("message_redelivered", channel=arrival.channel, phone=alias)
         if redelivery.count(session, row) > _OFTEN:
             says = f"{arrival.channel} brings the same message again and again"
@@ -161,7 +162,6 @@ def _accept_messages(
 
 
 def _people(message: InboundSms) -> list[Sender]:
-    """Name the sender of a message, and the number that it was sent to where that is told."""
     told = [message.sender, *([message.recipient] if message.recipient else [])]
     return [msisdn.read_sender(one) for one in told]
 
@@ -172,7 +172,7 @@ def _row(
     """Make the row of a message: storable, and without documents and numbers in the clear."""
     channel, message = arrival.channel, arrival.message
     received_at = clock.now()
-    phone, *recipient = (phones[one] for one in _people(message))
+    phone, *recipient = (phones[one] for one in arrival.people)
     text = cleaning.storable(message.text)
     flags = set(message.flags)
     network_time = _possible(message.network_time, received_at)
