@@ -36,9 +36,6 @@ from parsers.reading import Item, Outcome, Reading
 
 #: Later than this an answer names the day of what it answers.
 _LATE_AFTER = timedelta(hours=6)
-_MOST_OPEN_QUESTIONS = 10
-#: A text may overtake another on its way by so much.
-_OVERTAKES_WITHIN = timedelta(hours=6)
 #: A text with more words is no answer to a question, but talk.
 _SHORT_WORDS = 5
 
@@ -281,21 +278,7 @@ class _Handling:
 
         They were read as texts without a code, as nothing had been asked yet.
         """
-        if self.message.network_time is None:
-            return
-        overtook = self.session.scalars(
-            sa.select(InboundMessage)
-            .where(
-                InboundMessage.phone_id == self.message.phone_id,
-                InboundMessage.received_at > self.message.received_at - _OVERTAKES_WITHIN,
-                InboundMessage.id < self.message.id,
-                InboundMessage.outcome == "chat",
-                InboundMessage.network_time > self.message.network_time,
-            )
-            .order_by(InboundMessage.network_time)
-            .limit(_MOST_OPEN_QUESTIONS)
-        ).all()
-        for early in overtook:
+        for early in self.round_.overtook(self.message):
             question = keeping.question_of(report)
             answer = read_answer(early.text, self.desk.language, question, now=self.spoken_at)
             if answer is not None and keeping.take_answer(

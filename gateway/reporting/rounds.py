@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
+from itertools import islice
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
@@ -30,6 +31,9 @@ from parsers.reading import Outcome, Reading, key_of, read
 #: The same text is the same report for so long, and a question stays open.
 A_DAY = timedelta(hours=24)
 _MOST_OPEN_QUESTIONS = 10
+#: A text may overtake another on its way by so much.
+_OVERTAKES_WITHIN = timedelta(hours=6)
+_MOST_OVERTAKING = 10
 
 
 def in_rounds(messages: Iterable[InboundMessage]) -> Iterable[list[InboundMessage]]:
@@ -80,6 +84,7 @@ class Round:
         self._heard: dict[int, Heard] = {}
         self._questions: dict[int, list[Report]] = {}
         self._same: dict[tuple[int, str], list[Report]] = {}
+        self._chats: Sequence[InboundMessage] | None = None
         self._before: dict[int, int | None] = {}
         self._counts: dict[tuple[datetime, datetime], dict[tuple[int, str], int]] = {}
         self._ordinals: list[int] = []
@@ -182,6 +187,38 @@ class Round:
             return self.hear(message)
         except Exception:  # noqa: BLE001  # it is that message's own fault, when its turn comes
             return None
+
+    def overtook(self, message: InboundMessage) -> list[InboundMessage]:
+        """List texts without a code that were written after a message and received before it.
+
+        In the order in which they were written. They answer it, and were read before it was asked.
+        """
+        written = message.network_time
+        if written is None:
+            return []
+        if self._chats is None:
+            since = min(one.received_at for one in self._messages) - _OVERTAKES_WITHIN
+            with self.session.no_autoflush:
+                self._chats = self.session.scalars(
+                    sa.select(InboundMessage)
+                    .where(
+                        InboundMessage.phone_id.in_(self._ids()),
+                        InboundMessage.received_at > since,
+                        InboundMessage.outcome == "chat",
+                        InboundMessage.network_time.is_not(None),
+                    )
+                    .order_by(InboundMessage.network_time, InboundMessage.id)
+                ).all()
+        found = (
+            chat
+            for chat in self._chats
+            if chat.phone_id == message.phone_id
+            and chat.id < message.id
+            and chat.received_at > message.received_at - _OVERTAKES_WITHIN
+            and chat.network_time is not None
+            and chat.network_time > written
+        )
+        return list(islice(found, _MOST_OVERTAKING))
 
     def text_before(self, message: InboundMessage) -> InboundMessage | None:
         """Give what the phone sent last before a message, if that was within the hour."""
