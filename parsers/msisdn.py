@@ -25,6 +25,12 @@ _LETTER = re.compile(r"[^\W\d_]")
 # A phone-like run in a text: no letter or digit beside it, nine digits or more.
 _IN_TEXT = re.compile(r"(?<![\w+])\+?\d(?:[ ().\-/]{0,2}\d){8,14}(?!\w)")
 
+#: As providers write a moment: `2026-11-25 10:10:00`, `25/11/2026 10.10`.
+_MOMENT = re.compile(
+    r"(?:(?:19|20)\d\d([-/])(?:0\d|1[0-2])\1[0-3]\d|[0-3]\d([-/])(?:0\d|1[0-2])\2(?:19|20)\d\d)"
+    r"[ T][0-2]\d[:.][0-5]\d(?!\d)"
+)
+
 
 class SenderKind(StrEnum):
     """What a sender's address is, and so whether it can be answered."""
@@ -107,8 +113,12 @@ def normalise(raw: str) -> str:
 
 
 def find_numbers(text: str) -> list[tuple[int, int]]:
-    """Return where phone-like runs of digits stand in a text."""
-    return [match.span() for match in _IN_TEXT.finditer(text)]
+    """Return where phone-like runs of digits stand in a text; a date with its time is none."""
+    return [
+        (start, end)
+        for start, end in (match.span() for match in _IN_TEXT.finditer(text))
+        if (moment := _MOMENT.match(text, start)) is None or moment.end() < end
+    ]
 
 
 def hide_numbers(text: str) -> str:

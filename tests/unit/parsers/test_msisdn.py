@@ -94,6 +94,19 @@ def test_phone_like_runs_are_found_in_a_text():
 
 
 @pytest.mark.parametrize(
+    "text",
+    ["2026-11-25 10:10:00", "2026-11-25 10.10", "25/11/2026 10:10", "pada 25-11-2026 23.59 WITA"],
+)
+def test_a_moment_as_providers_write_it_is_no_number(text):
+    assert find_numbers(text) == []
+
+
+@pytest.mark.parametrize("text", ["2026-11-25 1099", "2026-11-25 10.10 081", "2026-13-25 10:10"])
+def test_what_only_looks_like_a_moment_is_hidden_as_a_number(text):
+    assert find_numbers(text)
+
+
+@pytest.mark.parametrize(
     ("raw", "number"),
     [
         ("60123450000", "+60123450000"),
