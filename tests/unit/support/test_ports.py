@@ -7,12 +7,13 @@ from pathlib import Path
 from support.waiting import free_port
 
 TESTS = Path(__file__).resolve().parents[2]
-#: A test run that can choose among a few ports alone.
+#: A test run that would take ports in their order, from one on.
 CHOOSE = """
-import sys
+import itertools, sys
 from support import waiting
 first = int(sys.argv[1])
-waiting._PORTS = range(first, first + 8)
+waiting._PORTS = range(first, first + 1000)
+waiting.secrets.randbelow = lambda _below, numbers=itertools.count(): next(numbers)
 print(waiting.free_port())
 """
 
@@ -27,8 +28,8 @@ def test_another_test_run_is_given_another_one():
     mine = free_port()
     command = [sys.executable, "-c", CHOOSE, str(mine)]
 
-    for _ in range(10):
-        done = subprocess.run(  # noqa: S603
-            command, env={"PYTHONPATH": str(TESTS)}, capture_output=True, text=True, check=True
-        )
-        assert mine < int(done.stdout) < mine + 8
+    done = subprocess.run(  # noqa: S603
+        command, env={"PYTHONPATH": str(TESTS)}, capture_output=True, text=True, check=True
+    )
+
+    assert int(done.stdout) > mine
