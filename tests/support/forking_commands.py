@@ -15,6 +15,7 @@ import socket
 import struct
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +69,11 @@ def main() -> None:
     """Import the commands, and be one of them whenever asked."""
     # Beside the installed command lie none of the tests' modules.
     sys.path[0] = str(Path(sys.executable).parent)
+    from gateway.cli.main import COMMANDS  # noqa: PLC0415
     from gateway.cli.main import main as timpora  # noqa: PLC0415
 
+    for module in COMMANDS.values():
+        import_module(f"gateway.cli.{module}")
     gc.freeze()
     request = serve(sys.argv[1])
     os.environ.clear()
