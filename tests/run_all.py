@@ -68,9 +68,9 @@ def stages() -> list[Stage]:
         check("imports", "lint-imports"),
         run_of_tests("unit", "tests/unit", "tests/contract", "tests/property", at_once=2),
         run_of_tests("integration", "tests/integration", at_once=2, only="not alone"),
-        run_of_tests("alone", "tests/integration", only="alone"),
         run_of_tests("browser", "tests/browser"),
-        run_of_tests("end to end", "tests/e2e"),
+        run_of_tests("end to end", "tests/e2e", at_once=2, only="not alone"),
+        run_of_tests("alone", "tests/integration", "tests/e2e", only="alone"),
     ]
 
 

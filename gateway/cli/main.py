@@ -1,46 +1,48 @@
 """The `timpora` command: one group, each verb in a file of its own."""
 
 import sys
+from collections import UserDict
+from importlib import import_module
 
 import click
 
-from gateway.cli import (
-    card,
-    channels,
-    database,
-    doctor,
-    evidence,
-    lists,
-    officer,
-    parse,
-    roster,
-    run,
-)
 from gateway.cli.office import KNOWN, explain
 
+#: Where each command is. A module is loaded with its command: a list needs no migrations, and a
+#: supervisor, which stays for as long as the gateway runs, no pages.
+COMMANDS = {
+    "run": "run",
+    "parse": "parse",
+    "card": "card",
+    "roster": "roster",
+    "villages": "roster",
+    "officer": "officer",
+    "reports": "lists",
+    "messages": "lists",
+    "inbox": "lists",
+    "requeue": "lists",
+    "channels": "channels",
+    "evidence": "evidence",
+    "db": "database",
+    "doctor": "doctor",
+}
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+class _Late(UserDict[str, click.Command]):
+    """All commands by name; each is loaded when it is looked at."""
+
+    def __init__(self) -> None:
+        super().__init__({name: click.Command(name) for name in COMMANDS})
+
+    def __getitem__(self, name: str) -> click.Command:
+        module = import_module(f"gateway.cli.{COMMANDS[name]}")
+        command: click.Command = getattr(module, name)
+        return command
+
+
+@click.group(commands=_Late(), context_settings={"help_option_names": ["-h", "--help"]})
 def timpora() -> None:
     """Timpora Gateway: villages report by SMS. Settings: TIMPORA_… (see docs/settings.md)."""
-
-
-for command in (
-    run.run,
-    parse.parse,
-    card.card,
-    roster.roster,
-    roster.villages,
-    officer.officer,
-    lists.reports,
-    lists.messages,
-    lists.inbox,
-    lists.requeue,
-    channels.channels,
-    evidence.evidence,
-    database.db,
-    doctor.doctor,
-):
-    timpora.add_command(command)
 
 
 def main() -> None:

@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from datetime import date, time, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-import openpyxl
-from openpyxl.cell.cell import Cell, MergedCell
-from openpyxl.cell.read_only import EmptyCell, ReadOnlyCell
+if TYPE_CHECKING:
+    from openpyxl.cell.cell import Cell, MergedCell
+    from openpyxl.cell.read_only import EmptyCell, ReadOnlyCell
 
 Value = TypeVar("Value")
 #: A sheet's own row number with its cells, before they are known by column.
@@ -302,6 +302,9 @@ def _sheet_lines(content: bytes, unpacked: int) -> Iterator[Line]:
     """Give the lines of the first sheet that are not empty."""
     if unpacked > _MOST_UNPACKED_BYTES:
         raise _refused("it unpacks to a huge file", "copy the table alone into a new workbook")
+    # Every process reads this module, and hardly one ever meets a workbook.
+    import openpyxl  # noqa: PLC0415
+
     workbook = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
     try:
         if not workbook.worksheets:
@@ -318,7 +321,7 @@ def _sheet_lines(content: bytes, unpacked: int) -> Iterator[Line]:
         workbook.close()
 
 
-def _cell(cell: Cell | MergedCell | ReadOnlyCell | EmptyCell) -> str | BadCell:
+def _cell(cell: "Cell | MergedCell | ReadOnlyCell | EmptyCell") -> str | BadCell:
     value = cell.value
     if value is None:
         return ""

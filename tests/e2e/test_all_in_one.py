@@ -67,6 +67,7 @@ def test_what_is_in_flight_when_it_stops_is_neither_lost_nor_doubled(
     assert [rows[0]["status"] for rows in replies.values()] == ["sent"] * len(forms)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("how", ["ctrl-c", "terminate", "kill"])
 def test_a_send_that_hangs_holds_up_no_end_and_is_not_made_twice(
     all_in_one: Gateway, provider: AfricasTalkingServer, how: str

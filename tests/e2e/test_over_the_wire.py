@@ -45,6 +45,7 @@ def running(gateway: Gateway) -> Gateway:
     return gateway
 
 
+@pytest.mark.alone
 def test_a_report_is_answered_with_its_number_and_the_answer_is_delivered(
     running: Gateway, provider: AfricasTalkingServer, measured: Measure
 ):

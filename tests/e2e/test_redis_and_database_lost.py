@@ -23,6 +23,7 @@ MANY = 200
 DELIVERIES = 5
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(300)
 def test_two_hundred_messages_delivered_five_times_survive_the_loss_of_redis(
     gateway: Gateway, provider: AfricasTalkingServer, redis_server: RedisServer, measured: Measure
@@ -72,6 +73,7 @@ def test_redis_wiped_while_workers_run_stops_nothing(
     assert_each_once(gateway, provider, forms)
 
 
+@pytest.mark.alone
 def test_a_message_that_comes_while_redis_is_down_is_kept_and_handled_when_it_is_back(
     gateway: Gateway, provider: AfricasTalkingServer, redis_server: RedisServer, measured: Measure
 ):
@@ -105,6 +107,7 @@ def private_postgres(postgres: PostgresServer) -> Iterator[PostgresServer]:
         yield server
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("how", ["stop", "kill"])
 def test_without_its_database_it_says_send_again_and_takes_the_message_once_it_is_back(
     tmp_path: Path,

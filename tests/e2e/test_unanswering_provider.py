@@ -32,6 +32,7 @@ def one_box(
     deployment.close()
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(180)
 def test_a_send_without_an_answer_ends_in_ten_seconds_and_is_unconfirmed(
     one_box: Gateway, provider: AfricasTalkingServer
@@ -61,6 +62,7 @@ def test_a_send_without_an_answer_ends_in_ten_seconds_and_is_unconfirmed(
     assert all(seconds < 13 for seconds in lasted.values()), lasted
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(180)
 def test_a_message_comes_in_and_is_kept_at_once_while_the_provider_is_silent(
     one_box: Gateway, provider: AfricasTalkingServer

@@ -54,7 +54,7 @@ def wait_until_at_rest(
 
 
 def assert_each_once(
-    gateway: Gateway, provider: AfricasTalkingServer, forms: Sequence[Form], *, within: float = 30
+    gateway: Gateway, provider: AfricasTalkingServer, forms: Sequence[Form], *, within: float = 60
 ) -> dict[str, list[Row]]:
     """Check that each message, one from each phone, made one of each thing; return the replies."""
     replies = wait_until_at_rest(gateway, forms, within=within)

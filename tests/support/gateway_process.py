@@ -1,5 +1,6 @@
 """The real product in processes of its own: all in one, or one by one as in the Procfile."""
 
+import atexit
 import json
 import os
 import signal
@@ -8,12 +9,14 @@ import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import requests
 from support.africastalking_server import API_KEY
+from support.command_server import CommandServer
 from support.die_with_parent import launch
 from support.processes import ProcessId, descendants, kill_all, marked
 from support.waiting import free_port, wait_until
@@ -24,6 +27,14 @@ READY_WITHIN = 60
 """Two cores may be busy with other things; what must be fast is measured by the tests."""
 
 Row = dict[str, Any]
+
+
+@cache
+def commands() -> CommandServer:
+    """Give the server of this test run's commands; it ends with the run."""
+    server = CommandServer()
+    atexit.register(server.close)
+    return server.start(ROOT, path=f"{BIN}:{os.environ.get('PATH', os.defpath)}")
 
 
 @dataclass
@@ -97,6 +108,7 @@ class Gateway:
         self.secret = f"rahasia-{uuid4().hex}"
         self.port = free_port()
         self.processes: list[ProductProcess] = []
+        commands()  # From the main thread, as its life is tied to the thread that starts it.
         self.data.mkdir(parents=True)
         self.logs.mkdir()
         # A deployment's home is its own: every process of it can be found by that.
@@ -228,10 +240,22 @@ class Gateway:
     # Commands
 
     def cli(
-        self, *arguments: str, given: str = "", check: bool = True
+        self, *arguments: str, given: str = "", check: bool = True, within: float = 60
     ) -> subprocess.CompletedProcess[str]:
-        """Run a timpora command with the same settings."""
-        done = subprocess.run(  # noqa: S603 - our own command
+        """Run a timpora command with the same settings, in a process that had its imports before.
+
+        `run_installed` is the same with the command as it is installed.
+        """
+        done = commands().run(
+            arguments, environment=self.environment, folder=ROOT, given=given, timeout=within
+        )
+        if check:
+            assert done.returncode == 0, f"timpora {' '.join(arguments)}: {done.stderr[-3000:]}"
+        return done
+
+    def run_installed(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        """Run the timpora command as it is installed, imports and all."""
+        return subprocess.run(  # noqa: S603 - our own command
             [BIN / "timpora", *arguments],
             env=self.environment,
             cwd=ROOT,
@@ -241,9 +265,6 @@ class Gateway:
             timeout=60,
             check=False,
         )
-        if check:
-            assert done.returncode == 0, f"timpora {' '.join(arguments)}: {done.stderr[-3000:]}"
-        return done
 
     def run_cli(self, *arguments: str) -> list[Row]:
         """Run a command that lists, and return its JSON array."""

@@ -1,0 +1,88 @@
+"""The process that has imported the `timpora` commands, and becomes one of them in a fork.
+
+    forking_commands.py SOCKET
+
+A request is its length, then JSON with argv, env and folder; with it come the three streams. The
+answer is the status, as wait() gives it. Who hangs up ends the command.
+"""
+
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+NUMBER = struct.Struct("!I")
+_STREAMS = 3
+
+
+def serve(address: str) -> dict[str, Any]:
+    """Fork for each request; return it, in the process that is to carry it out."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(address)
+    listener.listen(16)
+    # Nobody waits for the go-betweens.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while True:
+        connection, _ = listener.accept()
+        if os.fork() == 0:
+            listener.close()
+            return _stand_between(connection)
+        connection.close()
+
+
+def _stand_between(connection: socket.socket) -> dict[str, Any]:
+    """Start the command in a child, and tell its end; return the request, in the child."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    head, streams, _, _ = socket.recv_fds(connection, NUMBER.size, _STREAMS)
+    body = b""
+    while len(body) < NUMBER.unpack(head)[0]:
+        body += connection.recv(65536)
+    child = os.fork()
+    if child == 0:
+        connection.close()
+        for number, stream in enumerate(streams):
+            os.dup2(stream, number)
+            os.close(stream)
+        request: dict[str, Any] = json.loads(body)
+        return request
+    end = os.pidfd_open(child)
+    select.select([end, connection], [], [])
+    # Whoever asked has lost patience, or has gone.
+    if os.waitid(os.P_PIDFD, end, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    try:
+        connection.sendall(NUMBER.pack(status))
+    finally:
+        os._exit(0)
+
+
+def main() -> None:
+    """Import the commands, and be one of them whenever asked."""
+    # Beside the installed command lie none of the tests' modules.
+    sys.path[0] = str(Path(sys.executable).parent)
+    from gateway.cli.main import COMMANDS  # noqa: PLC0415
+    from gateway.cli.main import main as timpora  # noqa: PLC0415
+
+    for module in COMMANDS.values():
+        import_module(f"gateway.cli.{module}")
+    gc.freeze()
+    request = serve(sys.argv[1])
+    os.environ.clear()
+    os.environ.update(request["env"])
+    time.tzset()
+    os.chdir(request["folder"])
+    sys.argv = request["argv"]
+    sys.exit(timpora())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""What a process loads when it starts: a small box has 300 MB for all of them."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+#: What takes long to load, or much memory, and only some processes ever use.
+HEAVY = {"alembic", "flask", "jinja2", "openpyxl", "gunicorn"}
+COMMAND = "from gateway.cli.main import timpora; timpora.commands[{!r}]"
+
+
+@pytest.mark.parametrize(
+    ("start", "needs"),
+    [
+        pytest.param("import workers.__main__", set(), id="a worker"),
+        pytest.param("import workers.sweeper", set(), id="a sweeper"),
+        pytest.param(COMMAND.format("messages"), set(), id="a list"),
+        # For as long as the gateway runs.
+        pytest.param(COMMAND.format("run"), {"alembic"}, id="the supervisor"),
+        pytest.param("import gateway.app", {"alembic", "flask", "jinja2"}, id="the web server"),
+    ],
+)
+def test_a_process_loads_what_it_needs_and_no_more(start: str, needs: set[str]):
+    program = f"{start}; import json, sys; print(json.dumps(list(sys.modules)))"
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert HEAVY & set(json.loads(done.stdout)) == needs
