@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from gateway import clock, current
 from gateway.listing import INBOUND_STATUSES
 from gateway.messaging import alarms
+from gateway.watch.leader import leader
 from gateway.watch.overview import ChannelView, overview
 from gateway.wiring import Wiring
 from models import schema
@@ -151,6 +152,8 @@ class _Figures(Collector):
             for alarm in alarms.open_alarms(session):
                 open_.add_metric([alarm.kind.value, alarm.subject], 1)
             yield open_
+        is_led = leader(self._office.database) is not None
+        yield _gauge("timpora_sweeper_leads", "Some sweeper leads", int(is_led))
         yield _gauge("timpora_redis_up", "Redis answers", int(self._office.doorbell.is_up()))
 
 

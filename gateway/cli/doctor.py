@@ -19,6 +19,7 @@ from gateway.messaging.queues import connect
 from gateway.officers import register
 from gateway.redis_server import NoRedis
 from gateway.roster import demo
+from gateway.watch.leader import leader
 from gateway.watch.overview import ChannelView, overview
 from models import schema
 from models.database import UNAVAILABLE
@@ -63,7 +64,7 @@ def doctor(*, as_json: bool) -> None:
 
 def _all() -> Iterator[Finding]:
     yield from _settings()
-    for check in (_database, _redis, _channels, _disk):
+    for check in (_database, _redis, _sweeper, _channels, _disk):
         yield from _guarded(check)
 
 
@@ -192,6 +193,19 @@ def _redis() -> Iterator[Finding]:
         )
     else:
         yield Finding("redis", "green", "maxmemory-policy noeviction: no job is thrown away")
+
+
+def _sweeper() -> Iterator[Finding]:
+    """Say who leads; without one a message is kept and answered, unless its ring is lost."""
+    try:
+        found = leader(office().database)
+    except UNAVAILABLE:
+        return  # said already
+    if found is None:
+        says = "none leads: what was missed is not looked for, no channel is polled or watched"
+        yield Finding("sweeper", "yellow", says, "start one: python -m workers.sweeper")
+    else:
+        yield Finding("sweeper", "green", f"{found} leads")
 
 
 def _channels() -> Iterator[Finding]:

@@ -1,0 +1,109 @@
+"""Two sweepers of one deployment, each as on a machine of its own: one leads, the other follows."""
+
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from support.accounts import assert_each_once
+from support.africastalking_server import AfricasTalkingServer
+from support.gateway_process import Gateway, ProductProcess
+from support.payloads import incoming_sms, phone
+from support.redis_server import RedisServer
+from support.tally import Measure
+from support.waiting import wait_until
+
+pytestmark = pytest.mark.e2e
+
+#: A machine that is busy starts a process slowly; what the lead itself takes is seconds.
+STARTS_WITHIN = 60
+TAKES_OVER_WITHIN = 30
+
+
+def start_sweeper(gateway: Gateway, folder: Path, name: str) -> ProductProcess:
+    """Start a sweeper with a data folder of its own, as on another machine."""
+    (folder / name).mkdir()
+    return gateway.start(
+        name,
+        [sys.executable, "-m", "workers.sweeper"],
+        {} if "sqlite" in gateway.database_url else {"TIMPORA_DATA_DIR": str(folder / name)},
+    )
+
+
+def times_it_led(sweeper: ProductProcess) -> int:
+    return sweeper.text().count('"leading"')
+
+
+def who_leads(gateway: Gateway) -> str:
+    lines = gateway.cli("doctor", check=False).stdout.splitlines()
+    (line,) = [line for line in lines if line.split()[1] == "sweeper"]
+    return line
+
+
+@pytest.fixture
+def pair(gateway: Gateway, tmp_path: Path) -> tuple[ProductProcess, ProductProcess]:
+    """A leader and one that waits; web and worker run beside them."""
+    gateway.prepare([phone(number) for number in range(4)])
+    gateway.start_web()
+    leader = start_sweeper(gateway, tmp_path, "first")
+    wait_until(lambda: times_it_led(leader), within=STARTS_WITHIN, what="the first leads")
+    waiting = start_sweeper(gateway, tmp_path, "second")
+    wait_until(
+        lambda: "sweeper_started" in waiting.text(), within=STARTS_WITHIN, what="the second runs"
+    )
+    return leader, waiting
+
+
+def test_another_sweeper_takes_over_when_the_leader_is_killed(
+    gateway: Gateway,
+    provider: AfricasTalkingServer,
+    redis_server: RedisServer,
+    pair: tuple[ProductProcess, ProductProcess],
+    measured: Measure,
+):
+    leader, waiting = pair
+    assert f"process {leader.popen.pid} leads" in who_leads(gateway)
+    assert times_it_led(waiting) == 0
+    sms = incoming_sms(sender=phone(0))
+    assert gateway.post_sms(sms).status_code == 200
+    redis_server.wipe()
+
+    leader.kill()
+    killed = time.monotonic()
+    wait_until(lambda: times_it_led(waiting), within=TAKES_OVER_WITHIN, what="the second leads")
+    measured("seconds until another sweeper leads", round(time.monotonic() - killed, 1))
+
+    assert f"process {waiting.popen.pid} leads" in who_leads(gateway)
+    # The ring for it was lost with Redis: only who sweeps rings again.
+    gateway.start_worker()
+    assert_each_once(gateway, provider, [sms])
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_leader_that_was_stopped_and_wakes_up_does_not_lead_any_more(
+    gateway: Gateway, pair: tuple[ProductProcess, ProductProcess], measured: Measure
+):
+    leader, waiting = pair
+    leader.popen.send_signal(signal.SIGSTOP)
+    stopped = time.monotonic()
+    try:
+        wait_until(lambda: times_it_led(waiting), within=60, what="the second leads")
+        measured("seconds until a stopped leader is replaced", round(time.monotonic() - stopped, 1))
+    finally:
+        leader.popen.send_signal(signal.SIGCONT)
+
+    wait_until(lambda: "lead_lost" in leader.text(), within=TAKES_OVER_WITHIN, what="it knows")
+    assert f"process {waiting.popen.pid} leads" in who_leads(gateway)
+    assert times_it_led(leader) == 1
+    assert times_it_led(waiting) == 1
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_sweeper_with_another_secret_key_does_not_start(gateway: Gateway):
+    gateway.prepare([phone(0)])
+    sweeper = gateway.start(
+        "wrong", [sys.executable, "-m", "workers.sweeper"], {"TIMPORA_SECRET_KEY": "x" * 64}
+    )
+    assert sweeper.wait(STARTS_WITHIN) == 1
+    assert "TIMPORA_SECRET_KEY" in sweeper.text()
