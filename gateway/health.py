@@ -47,7 +47,7 @@ def readyz() -> tuple[Response, int]:
         "database": _database_state(office),
         "data_dir": _room_state(office),
     }
-    is_ready = all(state == "ok" for state in checks.values())
+    is_ready = all(state in {"ok", "newer"} for state in checks.values())
     redis = "ok" if office.doorbell.is_up() else "down"
     return jsonify(ready=is_ready, **checks, redis=redis), 200 if is_ready else 503
 
@@ -57,6 +57,8 @@ def _database_state(office: Wiring) -> str:
         current = schema.current(office.database)
     except UNAVAILABLE:
         return "unreachable"
+    if schema.is_newer(current):
+        return "newer"
     return "ok" if current == schema.newest() else "schema is not current"
 
 

@@ -27,6 +27,7 @@ class Lead:
         self._hold = hold(database, LEADER)
         self._seen = float("-inf")
         self._is_settled = False
+        self._was_ours = False
         self.database: Database = HeldDatabase(database, self._hold)
         """Writes only while the lead is ours, whatever this process believes."""
 
@@ -37,7 +38,6 @@ class Lead:
 
     def look(self) -> bool:
         """Take the lead if nobody has it, or see whether it is still ours; say whether it is."""
-        had = self.is_ours
         # From before the question: an answer that was read late says nothing of now.
         asked = time.monotonic()
         try:
@@ -46,10 +46,12 @@ class Lead:
             has = False
             _log.warning("lead_not_known", error=type(error).__name__)
         self._seen = asked if has else float("-inf")
-        if has and not had:
-            _log.info("leading")
-        elif had and not has:
-            _log.warning("lead_lost")
+        if has is not self._was_ours:
+            if has:
+                _log.info("leading")
+            else:
+                _log.warning("lead_lost")
+        self._was_ours = has
         return has
 
     def _take(self) -> bool:

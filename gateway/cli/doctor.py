@@ -96,7 +96,10 @@ def _database() -> Iterator[Finding]:
             "start it, or correct TIMPORA_DATABASE_URL; messages get 503 and are sent again",
         )
         return
-    if current != schema.newest():
+    if schema.is_newer(current):
+        says = f"schema {current} is of a newer version than this one"
+        yield Finding("database", "yellow", says, "bring the new version to this machine too")
+    elif current != schema.newest():
         yield Finding(
             "database",
             "red",
@@ -104,7 +107,8 @@ def _database() -> Iterator[Finding]:
             "timpora db upgrade",
         )
         return
-    yield Finding("database", "green", f"{database.url.get_backend_name()}, schema {current}")
+    else:
+        yield Finding("database", "green", f"{database.url.get_backend_name()}, schema {current}")
     with database.reading() as session:
         try:
             office().directory.verify_key(session)
