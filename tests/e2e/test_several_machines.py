@@ -1,4 +1,4 @@
-"""Two sweepers of one deployment, each as on a machine of its own: one leads, the other follows."""
+"""One deployment on several machines: each has a data folder of its own, and one sweeper leads."""
 
 import signal
 import sys
@@ -6,13 +6,14 @@ import time
 from pathlib import Path
 
 import pytest
+import requests
 from support.accounts import assert_each_once
 from support.africastalking_server import AfricasTalkingServer
-from support.gateway_process import Gateway, ProductProcess
+from support.gateway_process import BIN, Gateway, ProductProcess, post_form
 from support.payloads import incoming_sms, phone
 from support.redis_server import RedisServer
 from support.tally import Measure
-from support.waiting import wait_until
+from support.waiting import free_port, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -107,3 +108,48 @@ def test_a_sweeper_with_another_secret_key_does_not_start(gateway: Gateway):
     )
     assert sweeper.wait(STARTS_WITHIN) == 1
     assert "TIMPORA_SECRET_KEY" in sweeper.text()
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_machines_that_share_a_database_and_a_redis_share_the_work(
+    gateway: Gateway, provider: AfricasTalkingServer, tmp_path: Path
+):
+    """Two web processes, three workers and two sweepers, as in deploy/compose."""
+    phones = [phone(number) for number in range(20)]
+    gateway.prepare(phones)
+    machines = [tmp_path / f"machine{number}" for number in range(7)]
+    for folder in machines:
+        folder.mkdir()
+    of = [{"TIMPORA_DATA_DIR": str(folder)} for folder in machines]
+    port = free_port()
+    web = [str(BIN / "gunicorn"), "-c", "gateway/gunicorn_conf.py", "gateway.app:create_app()"]
+    gateway.start("web1", web, of[0])
+    gateway.start("web2", web, of[1] | {"TIMPORA_BIND": f"127.0.0.1:{port}"})
+    for place in of[2:5]:
+        gateway.start("worker", [sys.executable, "-m", "workers"], place)
+    sweepers = [
+        gateway.start("sweeper", [sys.executable, "-m", "workers.sweeper"], place)
+        for place in of[5:]
+    ]
+    other = gateway.webhook("sms").replace(gateway.url, f"http://127.0.0.1:{port}")
+    wait_until(
+        lambda: gateway.is_ready() and is_ready(f"http://127.0.0.1:{port}"),
+        within=STARTS_WITHIN,
+        what="both web processes are ready",
+    )
+
+    forms = [incoming_sms(sender=one) for one in phones]
+    for number, form in enumerate(forms):
+        assert post_form(gateway.webhook("sms") if number % 2 else other, form).status_code == 200
+        # The provider heard nothing and sends it again: to the other machine.
+        assert post_form(other if number % 2 else gateway.webhook("sms"), form).status_code == 200
+
+    assert_each_once(gateway, provider, forms, within=60)
+    assert sum(times_it_led(one) for one in sweepers) == 1
+
+
+def is_ready(url: str) -> bool:
+    try:
+        return requests.get(f"{url}/readyz", timeout=5).status_code == 200
+    except requests.RequestException:
+        return False
