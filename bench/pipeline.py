@@ -28,7 +28,7 @@ def measure() -> Iterator[tuple[str, str]]:
 
 
 def _on(name: str, url: str, folder: str) -> Iterator[tuple[str, str]]:
-    office = _office(url, folder)
+    office = office_on(url, folder)
     for what, work in (("accept", _accept), ("handle", _handle), ("send", _send)):
         began = time.perf_counter()
         work(office)
@@ -36,7 +36,7 @@ def _on(name: str, url: str, folder: str) -> Iterator[tuple[str, str]]:
     office.database.dispose()
 
 
-def _office(url: str, folder: str) -> Wiring:
+def office_on(url: str, folder: str) -> Wiring:
     settings = read_settings(
         {
             "TIMPORA_DATA_DIR": folder,

@@ -14,3 +14,5 @@ accesslog = None
 errorlog = "-"
 loglevel = "warning"
 limit_request_line = 4094
+# Nobody steers it by a socket in a home folder, which a service may not even have.
+control_socket_disable = True

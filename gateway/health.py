@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from gateway import clock, current
 from gateway.listing import INBOUND_STATUSES
 from gateway.messaging import alarms
+from gateway.watch.leader import leader
 from gateway.watch.overview import ChannelView, overview
 from gateway.wiring import Wiring
 from models import schema
@@ -46,7 +47,7 @@ def readyz() -> tuple[Response, int]:
         "database": _database_state(office),
         "data_dir": _room_state(office),
     }
-    is_ready = all(state == "ok" for state in checks.values())
+    is_ready = all(state in {"ok", "newer"} for state in checks.values())
     redis = "ok" if office.doorbell.is_up() else "down"
     return jsonify(ready=is_ready, **checks, redis=redis), 200 if is_ready else 503
 
@@ -56,6 +57,8 @@ def _database_state(office: Wiring) -> str:
         current = schema.current(office.database)
     except UNAVAILABLE:
         return "unreachable"
+    if schema.is_newer(current):
+        return "newer"
     return "ok" if current == schema.newest() else "schema is not current"
 
 
@@ -151,6 +154,8 @@ class _Figures(Collector):
             for alarm in alarms.open_alarms(session):
                 open_.add_metric([alarm.kind.value, alarm.subject], 1)
             yield open_
+        is_led = leader(self._office.database) is not None
+        yield _gauge("timpora_sweeper_leads", "Some sweeper leads", int(is_led))
         yield _gauge("timpora_redis_up", "Redis answers", int(self._office.doorbell.is_up()))
 
 

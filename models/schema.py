@@ -50,6 +50,20 @@ def newest() -> str:
     return ScriptDirectory.from_config(_config()).get_current_head() or ""
 
 
+@cache
+def _known() -> frozenset[str]:
+    script = ScriptDirectory.from_config(_config())
+    return frozenset(one.revision for one in script.walk_revisions())
+
+
+def is_newer(revision: str | None) -> bool:
+    """Say whether a newer version of this program made that revision: this one never heard of it.
+
+    While a new version is brought in machine by machine, the old one runs on: migrations widen.
+    """
+    return revision is not None and revision not in _known()
+
+
 def current(database: Database) -> str | None:
     """Name the revision that the database is at; None for an empty one."""
     with database.engine.connect() as connection:

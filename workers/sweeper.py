@@ -1,15 +1,16 @@
 """The sweeper: `python -m workers.sweeper`. It rings for late rows and asks the polled channels.
 
-Whatever was lost between a commit and a ring is found here, so nothing depends on Redis. Sweeping
-twice at once does no harm.
+Whatever was lost between a commit and a ring is found here, so nothing depends on Redis. Of several
+sweepers one leads, and the others wait to take over; see `workers.leading`.
 """
 
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from types import FrameType
 
@@ -22,14 +23,20 @@ from gateway.providers.base import PolledProvider, Provider, WatchedProvider
 from gateway.reporting import draining
 from gateway.settings import read_settings
 from gateway.watch import attending, telling
-from gateway.wiring import START_ERRORS, Wiring, wire
-from models.database import UNAVAILABLE, lock_name
+from gateway.wiring import START_ERRORS, Wiring, refuse_wrong_start, wire
+from models.database import UNAVAILABLE, NotLeading, hold, lock_name
 from models.states import AlarmKind
+from workers.leading import Lead
 
 _log = logs.logger()
 
 #: How often canaries, deaf channels and alarms are looked at.
 _WATCH_EVERY = timedelta(seconds=20)
+#: Longer than a poll and a question how it is, in seconds: for so long no other sweeper asks a
+#: channel whose sweeper is silent.
+_ALONE_FOR = 30.0
+#: At a stop, wait so long for a look at the lead that is under way, in seconds.
+_LAST_LOOK = 0.5
 
 
 def let_go_of_stuck_sends(office: Wiring) -> None:
@@ -57,7 +64,7 @@ def keep_watch(office: Wiring, watched_since: datetime) -> None:
     """Send canaries, look for deaf channels, tell what is wrong, and delete old evidence."""
     settings = office.settings
     with office.database.writing() as session:
-        # Of several sweepers one does it: each SMS that two would send costs twice.
+        # One at a time, whoever leads: each SMS that two would send costs twice.
         lock_name(session, "watch")
         if settings.canary_every:
             canaries.send_due(session, office.directory, office.channels, settings.canary_every)
@@ -70,17 +77,27 @@ def keep_watch(office: Wiring, watched_since: datetime) -> None:
         telling.tell(session, office.channels, office.texts, settings.timezone)
 
 
-def attend_to_channel(office: Wiring, provider: Provider, stop: threading.Event) -> None:
-    """Poll one channel and ask how it is, until asked to stop."""
+def attend_to_channel(
+    office: Wiring, lead: Lead, provider: Provider, stop: threading.Event
+) -> None:
+    """Poll one channel and ask how it is while we lead, until asked to stop."""
     timetable = Timetable()
     pause = office.settings.sweep_every.total_seconds()
+    # Its own, beside the lead: who has just lost that may still be in the midst of a poll.
+    alone = hold(office.database, f"channel-{provider.name}", max(_ALONE_FOR, 3 * pause))
     while not stop.wait(pause):
+        if not lead.is_ours:
+            alone.let_go()
+            continue
         with _survived(f"attend to {provider.name}"):
+            if not alone.take():
+                continue
             accepted = attending.attend(
                 office.database, office.directory, office.channels, provider, timetable
             )
             for message_id in accepted:
                 office.doorbell.ring(Job.VALIDATE_MESSAGE, message_id)
+    alone.let_go()
 
 
 @contextmanager
@@ -88,6 +105,8 @@ def _survived(step: str) -> Iterator[None]:
     """Log what goes wrong in a step: the next one must come all the same."""
     try:
         yield
+    except NotLeading:
+        _log.warning("step_left_to_the_leader", step=step)
     except UNAVAILABLE as error:
         _log.error("database_unavailable", step=step, error=type(error).__name__)
     except Exception as error:  # noqa: BLE001
@@ -95,31 +114,45 @@ def _survived(step: str) -> Iterator[None]:
 
 
 def run(office: Wiring, stop: threading.Event) -> None:
-    """Sweep until asked to stop; a sweep that fails is logged, and the next one comes.
+    """Sweep while we lead, until asked to stop; a sweep that fails is logged, and the next comes.
 
-    Each channel has a thread of its own: what waits for a provider keeps no row waiting.
+    Each channel has a thread of its own: what waits for a provider keeps no row waiting. All write
+    through the lead's database, which refuses them as soon as another one leads.
     """
-    pause = office.settings.sweep_every.total_seconds()
-    timetable = Timetable()
     began = clock.now()
-    attendants = [
-        threading.Thread(target=attend_to_channel, args=(office, provider, stop), daemon=True)
+    lead = Lead(office.database)
+    office = replace(office, database=lead.database)
+    lead.look()
+    threads = [threading.Thread(target=lead.keep_looking, args=(stop,), daemon=True)]
+    threads += [
+        threading.Thread(target=attend_to_channel, args=(office, lead, provider, stop), daemon=True)
         for provider in office.channels.by_name.values()
         # Without an account there is nobody to ask.
         if provider.can_send and isinstance(provider, PolledProvider | WatchedProvider)
     ]
-    for attendant in attendants:
-        attendant.start()
-    while not stop.wait(pause):
-        with _survived("ring for late rows"):
-            ring_for_late_rows(office)
-        with _survived("let go of stuck sends"):
-            let_go_of_stuck_sends(office)
-        with _survived("forget old dialogues"):
-            forget_old_dialogues(office)
-        if timetable.is_due("watch", _WATCH_EVERY):
-            with _survived("keep watch"):
-                keep_watch(office, began)
+    for thread in threads:
+        thread.start()
+    timetable = Timetable()
+    while not stop.wait(office.settings.sweep_every.total_seconds()):
+        _sweep(office, lead, timetable, began)
+    threads[0].join(_LAST_LOOK)
+    lead.let_go()
+
+
+def _sweep(office: Wiring, lead: Lead, timetable: Timetable, began: datetime) -> None:
+    """Do each step that is due, as long as we lead."""
+    steps: list[tuple[str, Callable[[], None]]] = [
+        ("ring for late rows", lambda: ring_for_late_rows(office)),
+        ("let go of stuck sends", lambda: let_go_of_stuck_sends(office)),
+        ("forget old dialogues", lambda: forget_old_dialogues(office)),
+    ]
+    if lead.is_ours and timetable.is_due("watch", _WATCH_EVERY):
+        steps.append(("keep watch", lambda: keep_watch(office, began)))
+    for name, step in steps:
+        if not lead.is_ours:
+            return
+        with _survived(name):
+            step()
 
 
 def main() -> None:
@@ -134,6 +167,8 @@ def main() -> None:
         signal.signal(which, ask_to_stop)
     try:
         office = wire(read_settings())
+        # With another secret key it would keep what it polls under names that nobody finds.
+        refuse_wrong_start(office)
     except START_ERRORS as error:
         sys.exit(f"timpora: {error}")
     _log.info("sweeper_started", pid=os.getpid())

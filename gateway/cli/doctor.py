@@ -19,6 +19,7 @@ from gateway.messaging.queues import connect
 from gateway.officers import register
 from gateway.redis_server import NoRedis
 from gateway.roster import demo
+from gateway.watch.leader import leader
 from gateway.watch.overview import ChannelView, overview
 from models import schema
 from models.database import UNAVAILABLE
@@ -63,7 +64,7 @@ def doctor(*, as_json: bool) -> None:
 
 def _all() -> Iterator[Finding]:
     yield from _settings()
-    for check in (_database, _redis, _channels, _disk):
+    for check in (_database, _redis, _sweeper, _channels, _disk):
         yield from _guarded(check)
 
 
@@ -95,7 +96,10 @@ def _database() -> Iterator[Finding]:
             "start it, or correct TIMPORA_DATABASE_URL; messages get 503 and are sent again",
         )
         return
-    if current != schema.newest():
+    if schema.is_newer(current):
+        says = f"schema {current} is of a newer version than this one"
+        yield Finding("database", "yellow", says, "bring the new version to this machine too")
+    elif current != schema.newest():
         yield Finding(
             "database",
             "red",
@@ -103,7 +107,8 @@ def _database() -> Iterator[Finding]:
             "timpora db upgrade",
         )
         return
-    yield Finding("database", "green", f"{database.url.get_backend_name()}, schema {current}")
+    else:
+        yield Finding("database", "green", f"{database.url.get_backend_name()}, schema {current}")
     with database.reading() as session:
         try:
             office().directory.verify_key(session)
@@ -192,6 +197,19 @@ def _redis() -> Iterator[Finding]:
         )
     else:
         yield Finding("redis", "green", "maxmemory-policy noeviction: no job is thrown away")
+
+
+def _sweeper() -> Iterator[Finding]:
+    """Say who leads; without one a message is kept and answered, unless its ring is lost."""
+    try:
+        found = leader(office().database)
+    except UNAVAILABLE:
+        return  # said already
+    if found is None:
+        says = "none leads: what was missed is not looked for, no channel is polled or watched"
+        yield Finding("sweeper", "yellow", says, "start one: python -m workers.sweeper")
+    else:
+        yield Finding("sweeper", "green", f"{found} leads")
 
 
 def _channels() -> Iterator[Finding]:

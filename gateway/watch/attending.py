@@ -26,6 +26,7 @@ from gateway.providers.base import (
 )
 from models.channels import ChannelState
 from models.database import Database
+from models.inbox import PollCursor
 from models.states import AlarmKind
 
 _log = logs.logger()
@@ -49,7 +50,7 @@ def poll(
     name = provider.name
     with database.reading() as session:
         cursor = receiving.poll_cursor(session, name)
-    since = cursor.since if cursor else None
+    since, mark = cursor.since if cursor else None, _mark(cursor)
     begun_at = cursor.begun_at if cursor else clock.now()
     polled = provider.poll(since)
     if provider.inbox_keeps_old:
@@ -57,6 +58,10 @@ def poll(
     if not polled.brings_anything(since):
         return []
     with database.writing() as session:
+        if _mark(receiving.poll_cursor(session, name)) != mark:
+            # By another sweeper, while this one was stopped: from its mark the next poll goes on.
+            _log.warning("polled_by_another", channel=name)
+            return []
         accepted = receiving.accept_polled(
             session,
             directory,
@@ -73,6 +78,10 @@ def poll(
         # It brings the same again, which is recognised; what was accepted is handled now.
         _log.warning("poll_not_noted", channel=name, error=str(error))
     return accepted
+
+
+def _mark(cursor: PollCursor | None) -> tuple[str, datetime] | None:
+    return (cursor.since, cursor.polled_at) if cursor else None
 
 
 def _without_old(polled: Polled, channel: str, oldest: datetime) -> Polled:

@@ -6,9 +6,11 @@ import sys
 import sqlalchemy as sa
 
 from gateway import clock
+from gateway.app import create_app
 from gateway.identity import Directory
 from gateway.messaging import receiving, sending
 from gateway.providers.base import InboundSms, Intake
+from gateway.wiring import Wiring
 from models import schema
 from models.database import Database
 from models.outbox import OutboundMessage
@@ -78,3 +80,23 @@ def test_the_channels_come_and_go_with_messages_in_the_tables(
         (message,) = session.scalars(sa.select(OutboundMessage))
     assert len(message.token) == 16
     assert (message.in_reply_to, message.refused_by, message.is_bound) == (inbound, [], False)
+
+
+def test_a_schema_of_a_newer_version_is_told_from_an_old_one(database: Database):
+    assert not schema.is_newer(schema.current(database))
+    assert not schema.is_newer(None)
+    with database.writing() as session:
+        session.execute(sa.text("UPDATE alembic_version SET version_num = 'of_next_year'"))
+    assert schema.is_newer(schema.current(database))
+
+
+def test_an_old_process_stays_ready_on_a_newer_schema_and_a_new_one_waits_for_it(office: Wiring):
+    client = create_app(office).test_client()
+    with office.database.writing() as session:
+        session.execute(sa.text("UPDATE alembic_version SET version_num = 'of_next_year'"))
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json["database"]) == (200, "newer")
+
+    with office.database.writing() as session:
+        session.execute(sa.text("DELETE FROM alembic_version"))
+    assert client.get("/readyz").status_code == 503
