@@ -5,6 +5,7 @@ import sys
 import click
 
 from gateway.cli import (
+    backup,
     card,
     channels,
     database,
@@ -37,6 +38,8 @@ for command in (
     lists.requeue,
     channels.channels,
     evidence.evidence,
+    backup.backup,
+    backup.restore,
     database.db,
     doctor.doctor,
 ):
