@@ -31,6 +31,10 @@ from gateway.environment import (
     some_folder,
 )
 
+#: The files of a data folder with the secrets that a development gateway made for itself; each is
+#: a variable of that name too, which comes first.
+SECRET_FILES = ("secret_key", "webhook_secret")
+
 #: A unix socket's path may have 107 bytes on Linux; below 100 leaves room.
 _LONGEST_SOCKET_PATH = 100
 
@@ -111,6 +115,11 @@ class Settings:
     def redis_socket(self) -> Path:
         """Where the embedded Redis listens."""
         return _redis_socket(self.data_dir)
+
+    @property
+    def hands_dir(self) -> Path:
+        """Where the workers of this machine note what they have in hand."""
+        return self.data_dir / "hands"
 
 
 def read_settings(
@@ -293,7 +302,7 @@ def _made_once(path: Path, *, make: bool) -> str:
         if not path.exists():
             if not make:
                 return secrets.token_urlsafe(32)
-            _make(path)
+            keep_secret(path, secrets.token_urlsafe(32))
         made = path.read_text(encoding="ascii").strip()
     except (OSError, ValueError) as error:
         raise SettingsError(
@@ -305,13 +314,14 @@ def _made_once(path: Path, *, make: bool) -> str:
     return made
 
 
-def _make(path: Path) -> None:
+def keep_secret(path: Path, text: str) -> None:
+    """Put a secret into a file that only its owner can read, unless there is one already."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Not by its process id: two containers that share a folder may have the same.
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(secrets.token_urlsafe(32) + "\n")
+        file.write(text + "\n")
         file.flush()
         os.fsync(file.fileno())
     try:

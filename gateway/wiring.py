@@ -18,6 +18,7 @@ from gateway.providers.registry import providers
 from gateway.replies import catalogue
 from gateway.replies.catalogue import Catalogue, Named, ReplyError
 from gateway.reporting.desk import Desk
+from gateway.reporting.hands import Hands
 from gateway.reporting.voice import Voice
 from gateway.roster import demo
 from gateway.roster.demo import DemoPeopleError
@@ -88,6 +89,7 @@ def wire(settings: Settings) -> Wiring:
             capped_replies_an_hour=settings.capped_replies_an_hour,
             number_key=derived_key(settings.secret_key, "confirmation numbers"),
             switchboard=switchboard,
+            hands=Hands(settings.hands_dir),
         ),
     )
 

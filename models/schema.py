@@ -8,6 +8,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 
 from models import channels, evidence, inbox, officers, outbox, people, report  # noqa: F401  # they fill Base.metadata
 from models.base import Base
@@ -70,3 +71,23 @@ def current(database: Database) -> str | None:
         if not sa.inspect(connection).has_table("alembic_version"):
             return None
         return MigrationContext.configure(connection).get_current_revision()
+
+
+def knows(revision: str) -> bool:
+    """Say whether this code has that revision; it has none of a newer version of the product."""
+    try:
+        return ScriptDirectory.from_config(_config()).get_revision(revision) is not None
+    except CommandError:
+        return False
+
+
+def bring_to(database: Database, revision: str) -> None:
+    """Migrate a database up or down to a revision that this code knows."""
+    now = current(database)
+    is_above = now is not None and now != revision and revision in _below(now)
+    (downgrade if is_above else upgrade)(database, revision)
+
+
+def _below(revision: str) -> set[str]:
+    script = ScriptDirectory.from_config(_config())
+    return {one.revision for one in script.iterate_revisions(revision, "base")}

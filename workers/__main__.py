@@ -1,5 +1,6 @@
 """The worker process: `python -m workers`. No forks, JSON jobs, and none but ours."""
 
+import faulthandler
 import logging
 import os
 import signal
@@ -11,19 +12,25 @@ from typing import Any
 
 import redis
 from rq import Queue, SimpleWorker
+from rq.executions import Execution
 from rq.job import Job as RqJob
 from rq.serializers import JSONSerializer
 from rq.worker import DequeueStrategy
 
 from gateway import logs
 from gateway.messaging.queues import QUEUES, Job, connect
+from gateway.reporting import deaths
 from gateway.settings import read_settings
 from gateway.wiring import START_ERRORS, refuse_wrong_start
+from models.database import NOT_MIGRATED, UNAVAILABLE
 from workers import jobs
 
 _log = logs.logger()
 
 _RETRY_REDIS = 0.5
+#: A job that has not ended so long after its time-out cannot be ended from inside: the interpreter
+#: is held by a library that never comes back.
+_BEYOND_HELP_AFTER = 15
 
 
 class NotOurJob(Exception):
@@ -77,6 +84,19 @@ class _QuietWorker(SimpleWorker):
         self.was_asked_to_stop = True
         jobs.Pace.is_stopping = True
         super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
+
+    def perform_job(self, job: RqJob, queue: Queue, execution: Execution) -> bool:
+        """Do a job; one that neither ends nor can be ended ends this process.
+
+        Its time-out is a signal, which Python hears only between two of its own steps. A thread of
+        C needs none: it writes where the job hangs, and exits. Another worker is started, and what
+        was in hand is counted.
+        """
+        faulthandler.dump_traceback_later((job.timeout or 0) + _BEYOND_HELP_AFTER, exit=True)
+        try:
+            return super().perform_job(job, queue, execution)
+        finally:
+            faulthandler.cancel_dump_traceback_later()
 
     def subscribe(self) -> None:
         """Listen to no commands."""
@@ -136,6 +156,15 @@ def _answers(connection: redis.Redis) -> bool:
         return False
 
 
+def _count_deaths() -> None:
+    """Count what the worker before this one died of, before it can be tried with others beside."""
+    office = jobs.wiring()
+    try:
+        deaths.count(office.database, office.desk, office.settings.hands_dir)
+    except (*UNAVAILABLE, *NOT_MIGRATED) as error:
+        _log.warning("deaths_not_counted", error=type(error).__name__)  # the sweeper does it
+
+
 def main() -> None:
     """Run one worker."""
     logs.set_up()
@@ -146,6 +175,7 @@ def main() -> None:
     except START_ERRORS as error:
         sys.exit(f"timpora: {error}")
     _log.info("worker_started", pid=os.getpid())
+    _count_deaths()
     work(settings.redis_url)
     _log.info("worker_stopped", pid=os.getpid())
 

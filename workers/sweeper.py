@@ -20,7 +20,7 @@ from gateway.dialogue import talking
 from gateway.messaging import alarms, canaries, sending
 from gateway.messaging.queues import Job
 from gateway.providers.base import PolledProvider, Provider, WatchedProvider
-from gateway.reporting import draining
+from gateway.reporting import deaths, draining
 from gateway.settings import read_settings
 from gateway.watch import attending, telling
 from gateway.wiring import START_ERRORS, Wiring, refuse_wrong_start, wire
@@ -53,6 +53,11 @@ def ring_for_late_rows(office: Wiring) -> None:
         office.doorbell.ring(Job.VALIDATE_MESSAGE, waiting)
     if due is not None:
         office.doorbell.ring(Job.SEND_MESSAGE, due)
+
+
+def count_deaths(office: Wiring) -> None:
+    """Count the messages that dead workers of this machine had in hand."""
+    deaths.count(office.database, office.desk, office.settings.hands_dir)
 
 
 def forget_old_dialogues(office: Wiring) -> None:
@@ -134,6 +139,10 @@ def run(office: Wiring, stop: threading.Event) -> None:
         thread.start()
     timetable = Timetable()
     while not stop.wait(office.settings.sweep_every.total_seconds()):
+        # Whoever leads: each machine knows its own dead. Before the ring: another worker would die
+        # of the same message, with those beside it.
+        with _survived("count deaths"):
+            count_deaths(office)
         _sweep(office, lead, timetable, began)
     threads[0].join(_LAST_LOOK)
     lead.let_go()

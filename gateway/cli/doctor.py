@@ -4,7 +4,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import click
 import redis
@@ -12,6 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway import clock, redis_server
+from gateway.backup import restoring
+from gateway.cli import backup
 from gateway.cli.office import office, print_json, settings
 from gateway.health import ROOM_NEEDED
 from gateway.identity import WrongKey
@@ -24,10 +26,11 @@ from gateway.watch.overview import ChannelView, overview
 from models import schema
 from models.database import UNAVAILABLE
 from models.inbox import InboundMessage
-from models.people import Village
+from models.people import AuditEntry, Village
 
 _OLDEST_REDIS = (6, 2)
 _CLOCK_MAY_DIFFER = timedelta(seconds=5)
+_COPY_IS_OLD_AFTER = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,7 @@ def _database() -> Iterator[Finding]:
             yield Finding("key", "green", "the secret key is this database's")
             yield _audit(session)
             yield from _officers(session)
+            yield from _copies(session)
         villages = session.scalar(sa.select(sa.func.count()).select_from(Village)) or 0
         yield _clock(session, is_sqlite=database.is_sqlite)
     if villages:
@@ -136,6 +140,30 @@ def _audit(session: Session) -> Finding:
         f"entry {broken} is not as it was written, or the one before it is gone",
         "compare with your copies, and find out who could write to this database",
     )
+
+
+def _copies(session: Session) -> Iterator[Finding]:
+    """Tell of the last copy, and of the one that this database was put back from."""
+    taken = sa.select(AuditEntry.at).where(AuditEntry.action == backup.TAKEN)
+    last = session.scalars(taken.order_by(AuditEntry.id.desc()).limit(1)).one_or_none()
+    mend = "timpora backup FILE, every day, and to another machine"
+    if last is not None and clock.now() - last < _COPY_IS_OLD_AFTER:
+        yield Finding("copy", "green", f"the last one was made on {_day(last)}")
+    elif last is not None:
+        yield Finding("copy", "yellow", f"the last one was made on {_day(last)}", mend)
+    elif not settings().is_development:
+        yield Finding("copy", "yellow", "none was ever made", mend)
+    if told := restoring.told_by(session):
+        says = (
+            f"put back on {_day(datetime.fromisoformat(told['at']))} from a copy of"
+            f" {_day(datetime.fromisoformat(told['taken_at']))}; {told['skipped']} confirmation"
+            f" numbers after the {told['last_number']}th were passed over"
+        )
+        yield Finding("restored", "green", says)
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment.astimezone(settings().timezone):%d %b %Y %H:%M}"
 
 
 def _officers(session: Session) -> Iterator[Finding]:

@@ -23,6 +23,8 @@ COMMANDS = {
     "requeue": "lists",
     "channels": "channels",
     "evidence": "evidence",
+    "backup": "backup",
+    "restore": "backup",
     "db": "database",
     "doctor": "doctor",
 }

@@ -27,9 +27,10 @@ class Job(StrEnum):
 #: The queue of each job.
 QUEUES = {Job.SEND_MESSAGE: "outbound", Job.VALIDATE_MESSAGE: "inbound"}
 
-#: Longer than the longest job: a drain of five seconds, a send of ten, and its record, which is
+#: Longer than the longest job of its kind. A drain of five seconds has thirty for its last message;
+#: what cannot be handled in that time counts as failed. A send of ten has its record, which is
 #: tried again and again while the database is away.
-_JOB_TIMEOUT = 180
+_TIMEOUTS = {Job.VALIDATE_MESSAGE: 35, Job.SEND_MESSAGE: 180}
 _FAILURE_TTL = 86400
 #: A ring that no worker has answered by then is rung again: it may be lost.
 _RING_LASTS_MS = 1000
@@ -68,7 +69,7 @@ class Doorbell:
                 self._queues[job].enqueue_call(
                     job.value,
                     args=[row_id],
-                    timeout=_JOB_TIMEOUT,
+                    timeout=_TIMEOUTS[job],
                     result_ttl=0,
                     failure_ttl=_FAILURE_TTL,
                     description=job.name.lower(),

@@ -192,6 +192,12 @@ def _send(provider: Provider | None, message: _Claimed) -> _Sent:
         )
     except (SendRefused, SendDeferred, SendUnconfirmed) as error:
         return _Sent(message.id, message.attempt, message.channel, error=error)
+    except Exception as error:  # noqa: BLE001
+        # A fault of the adapter: perhaps after the message had left. Those beside it go on, and
+        # what became of them is recorded.
+        _log.error("adapter_failed", channel=message.channel, error=logs.name_of(error))
+        unknown = SendUnconfirmed(f"the adapter failed: {logs.name_of(error)}")
+        return _Sent(message.id, message.attempt, message.channel, error=unknown)
     return _Sent(message.id, message.attempt, message.channel, provider_message_id=given)
 
 

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from gateway.dialogue.switchboard import Switchboard
 from gateway.messaging.channels import Channels
+from gateway.reporting.hands import Hands
 from gateway.reporting.voice import Voice
 from parsers.language import Language
 
@@ -25,3 +26,5 @@ class Desk:
     """Puts confirmation numbers into an order that nobody else knows."""
     switchboard: Switchboard
     """The officers' menu, for those who have it by SMS."""
+    hands: Hands
+    """Notes which messages are being handled, for when this process dies of one."""

@@ -63,10 +63,12 @@ def drain_some(database: Database, desk: Desk) -> Drained:
     the next turn, which therefore must come: the failed one counts as handled here.
     """
     try:
-        drained = _drain_together(database, desk)
+        with desk.hands.emptied():
+            drained = _drain_together(database, desk)
     except _Poison as poison:
         with database.writing() as session:
-            drained = Drained({poison.message_id: _put_off(session, desk, poison)})
+            failed = count_failure(session, desk, poison.message_id, logs.name_of(poison.cause))
+            drained = Drained({poison.message_id: failed})
     for message_id, one in drained.messages.items():
         _log.info(
             "message_handled", message=message_id, outcome=one.outcome, replies=list(one.replies)
@@ -95,7 +97,7 @@ def _drain(
     part: Callable[[Iterable[InboundMessage]], Iterable[list[InboundMessage]]],
 ) -> Drained:
     done: dict[int, Handled] = {}
-    for some in part(_take(session, turn.rows)):
+    for some in part(desk.hands.take(_take(session, turn.rows))):
         round_ = Round(session, desk, some)
         ids = [message.id for message in some]  # asked for now: after an error they can tell none
         for message_id, message in zip(ids, some, strict=True):
@@ -156,20 +158,23 @@ def _take(session: Session, most: int) -> list[InboundMessage]:
     )
 
 
-def _put_off(session: Session, desk: Desk, poison: _Poison) -> Handled:
+def count_failure(
+    session: Session, desk: Desk, message_id: int, error: str, *, puts_off_first: bool = True
+) -> Handled:
     """Count a failure; after the last try set the message aside and tell its sender it is kept."""
-    message = session.get_one(InboundMessage, poison.message_id)
+    message = session.get_one(InboundMessage, message_id)
     lock_name(session, f"phone:{message.phone_id}")
     session.refresh(message)
     if message.handled_at is not None or message.set_aside_at is not None:
         return Handled("handled_by_another")
     message.attempts += 1
-    message.last_error = logs.name_of(poison.cause)
+    message.last_error = error
     _log.error(
         "handling_failed", message=message.id, attempts=message.attempts, error=message.last_error
     )
     if message.attempts <= len(_TRY_AGAIN):
-        message.handle_after = clock.now() + _TRY_AGAIN[message.attempts - 1]
+        if puts_off_first or message.attempts > 1:
+            message.handle_after = clock.now() + _TRY_AGAIN[message.attempts - 1]
         return Handled("put_off")
     message.set_aside_at = clock.now()
     if session.get_one(Phone, message.phone_id).kind is not PhoneKind.MOBILE:

@@ -24,7 +24,7 @@ from gateway.messaging.channels import Channels
 from gateway.messaging.sending import LIFE, deliver_some
 from gateway.messaging.tries import BACKOFF
 from gateway.providers.africastalking import AfricasTalking
-from gateway.providers.base import Provider, ReportedDelivery
+from gateway.providers.base import OutboundSms, Provider, ReportedDelivery
 from gateway.providers.loopback import Loopback
 from models.database import Database
 from models.outbox import OutboundMessage
@@ -97,6 +97,42 @@ def at_once(*steps: Callable[[], None]) -> None:
         thread.join()
     if errors:
         raise errors[0]
+
+
+class BrokenLoopback(Loopback):
+    """An adapter with a fault: one text breaks it, as an answer that nobody foresaw would."""
+
+    def send(self, message: OutboundSms) -> str | None:
+        if message.text == "racun":
+            raise KeyError(message.to)
+        return super().send(message)
+
+
+def test_an_adapter_that_breaks_at_one_message_keeps_none_beside_it(outbox: Outbox):
+    ids = [outbox.queue(text, channel="loopback") for text in ("satu", "racun", "tiga", "empat")]
+
+    drain(outbox.database, Channels({"loopback": BrokenLoopback()}, "loopback"))
+
+    rows = [outbox.get(message_id) for message_id in ids]
+    assert [row.status for row in rows] == [SENT, UNCONFIRMED, SENT, SENT]
+    assert rows[1].error is not None
+    assert rows[1].error.startswith("the adapter failed: KeyError at ")
+    assert phone(2) not in rows[1].error
+
+
+def test_an_alarm_at_which_an_adapter_breaks_is_tried_again_and_again_but_not_for_ever(
+    outbox: Outbox,
+):
+    message_id = outbox.queue("racun", channel="loopback", resend_if_unconfirmed=True)
+    channels = Channels({"loopback": BrokenLoopback()}, "loopback")
+
+    for _ in range(len(BACKOFF) + 3):
+        drain(outbox.database, channels)
+        if outbox.get(message_id).status is QUEUED:
+            outbox.let_time_pass(message_id)
+
+    message = outbox.get(message_id)
+    assert (message.status, message.attempts) == (UNCONFIRMED, len(BACKOFF) + 1)
 
 
 # What becomes of an attempt -----------------------------------------------------------------------

@@ -1,0 +1,168 @@
+"""What a worker had in hand when it died: counted once, and against nobody else for long."""
+
+import subprocess
+import sys
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from support.office_work import do_all_work, register
+from support.payloads import phone
+from support.repository import ROOT
+
+from gateway.messaging import receiving
+from gateway.providers.base import InboundSms, Intake
+from gateway.reporting import deaths, draining, hands
+from gateway.reporting.hands import Hands
+from gateway.wiring import Wiring
+from models.inbox import InboundMessage
+from models.outbox import OutboundMessage
+
+KADES, OTHER = phone(1), phone(2)
+OINLASI = "53.02.02.2008"
+DIES = """
+import os, signal, sys
+from pathlib import Path
+from types import SimpleNamespace
+from gateway.reporting.hands import Hands
+folder, *ids = sys.argv[1:]
+hands = Hands(Path(folder))
+hands.take([SimpleNamespace(id=int(one), attempts=0) for one in ids])
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "hands"
+
+
+def die_with(folder: Path, *ids: int) -> None:
+    """Have a process die with these messages in hand."""
+    command = [sys.executable, "-c", DIES, str(folder), *map(str, ids)]
+    assert subprocess.run(command, cwd=ROOT, timeout=60, check=False).returncode < 0  # noqa: S603
+
+
+def take_in(office: Wiring, *messages: tuple[str, str]) -> list[int]:
+    for number in {sender for _, sender in messages}:
+        register(office, number, [OINLASI])
+    taken = tuple(InboundSms(sender=sender, recipient="1", text=text) for text, sender in messages)
+    with office.database.writing() as session:
+        return receiving.accept(session, office.directory, "africastalking", Intake(messages=taken))
+
+
+def inbox(office: Wiring) -> list[InboundMessage]:
+    with office.database.reading() as session:
+        return list(session.scalars(sa.select(InboundMessage).order_by(InboundMessage.id)))
+
+
+def count(office: Wiring, folder: Path) -> int:
+    return deaths.count(office.database, office.desk, folder)
+
+
+def test_the_first_death_is_counted_once_and_puts_nothing_off(office: Wiring, folder: Path):
+    ids = take_in(office, ("WNA 2 AUS wisata", KADES), ("PMI 3 Malaysia lusa", KADES))
+    die_with(folder, *ids)
+
+    assert count(office, folder) == 2
+    assert count(office, folder) == 0
+
+    rows = inbox(office)
+    assert [(row.attempts, row.handle_after, row.last_error) for row in rows] == [
+        (1, None, deaths.KILLED)
+    ] * 2
+    assert list(folder.iterdir()) == []
+    do_all_work(office)
+    assert [row.outcome for row in inbox(office)] == ["report", "report"]
+
+
+def test_after_five_deaths_it_is_set_aside_and_its_sender_told(office: Wiring, folder: Path):
+    (poison,) = take_in(office, ("WNA 2 AUS wisata", KADES))
+    for _ in range(5):
+        die_with(folder, poison)
+        count(office, folder)
+
+    (row,) = inbox(office)
+    assert row.set_aside_at is not None
+    with office.database.reading() as session:
+        keys = session.scalars(sa.select(OutboundMessage.reply_key)).all()
+    assert keys == ["ERR_SISTEM"]
+    die_with(folder, poison)
+    assert count(office, folder) == 1
+    assert inbox(office)[0].attempts == 5
+
+
+def test_what_was_handled_before_the_death_or_is_of_another_database_is_not_counted(
+    office: Wiring, folder: Path
+):
+    (done,) = take_in(office, ("WNA 2 AUS wisata", KADES))
+    do_all_work(office)
+    die_with(folder, done, 4711)
+
+    assert count(office, folder) == 0
+
+    assert inbox(office)[0].attempts == 0
+
+
+def test_what_a_living_worker_has_in_hand_is_left_alone(office: Wiring, folder: Path):
+    take_in(office, ("WNA 2 AUS wisata", KADES))
+    living = Hands(folder)
+    living.take(inbox(office))
+
+    assert count(office, folder) == 0
+
+    with living.emptied():
+        pass
+    assert len(list(folder.iterdir())) == 1
+
+
+def test_a_note_that_could_not_be_counted_is_there_for_the_next_look(folder: Path):
+    die_with(folder, 1)
+
+    with closing(hands.of_the_dead(folder)) as dead:
+        assert next(dead) == (1,)
+    assert list(hands.of_the_dead(folder)) == [(1,)]
+
+    assert list(hands.of_the_dead(folder)) == []
+
+
+def set_attempts(office: Wiring, message_id: int, attempts: int) -> None:
+    with office.database.writing() as session:
+        session.get_one(InboundMessage, message_id).attempts = attempts
+
+
+def turns(office: Wiring) -> Iterable[list[int]]:
+    """Give the messages of each turn in which anything was handled."""
+    while (drained := draining.drain_some(office.database, office.desk)).handled:
+        yield list(drained.messages)
+
+
+def test_a_suspect_has_a_turn_of_its_own_in_its_place_and_the_guilty_goes_last(office: Wiring):
+    guilty, first, suspect, last = take_in(
+        office,
+        ("WNA 1 AUS wisata", OTHER),
+        ("WNA 2 AUS wisata", KADES),
+        ("PMI 3 Malaysia lusa", KADES),
+        ("WNA 4 Jerman riset", KADES),
+    )
+    set_attempts(office, suspect, 1)
+    set_attempts(office, guilty, 2)
+
+    seen = list(turns(office))
+
+    assert [one for turn in seen for one in turn] == [first, suspect, last, guilty]
+    assert [suspect] in seen
+    assert [guilty] in seen
+
+
+def test_where_nothing_can_be_noted_work_goes_on(office: Wiring, tmp_path: Path):
+    in_the_way = tmp_path / "a file"
+    in_the_way.write_text("")
+    take_in(office, ("WNA 2 AUS wisata", KADES))
+
+    desk = replace(office.desk, hands=Hands(in_the_way))
+
+    assert draining.drain_some(office.database, desk).handled == 1
