@@ -196,7 +196,7 @@ def test_a_reply_marked_unconfirmed_is_sent_again_only_when_an_operator_says_so(
     (reply,) = wait_until_at_rest(gateway, [sms], within=20)[sms["id"]]
     assert reply["status"] == "unconfirmed"
 
-    gateway.cli("messages", "settle", str(reply["id"]), "--resend")
+    gateway.cli("messages", "settle", f"out-{reply['id']}", "--resend")
 
     wait_until(
         lambda: len(standing.provider.sent_to(sms["from"])) == 2, within=15, what="it is sent again"
