@@ -26,7 +26,7 @@ Form = Mapping[str, str]
 
 _INBOX = (
     "SELECT id, provider_message_id, phone_id, text, handled_at, set_aside_at, last_error,"
-    " redelivered FROM inbox ORDER BY id"
+    " redelivered, received_at FROM inbox ORDER BY id"
 )
 _OUTBOX = (
     "SELECT id, in_reply_to, phone_id, text, reply_key, status, attempts, channel,"
