@@ -1,4 +1,4 @@
-"""The clock is set forwards and back by a day under load: nothing lost, doubled, or sent in a storm.
+"""The clock is set forwards and back by a day under load: nothing is lost, doubled, or a storm.
 
 libfaketime sets it, for the product's processes alone and while they run. What only counts how long
 something lasts (the monotonic clock) goes on, as it does on a real machine.
@@ -13,7 +13,6 @@ from support.accounts import assert_all_accounted
 from support.africastalking_server import AfricasTalkingServer
 from support.databases import DATABASES
 from support.payloads import phone
-from support.postgres import PostgresServer
 from support.redis_server import RedisServer
 from support.site import Site
 from support.traffic import Traffic, reports_of
@@ -36,9 +35,7 @@ def site(
     request: pytest.FixtureRequest, tmp_path: Path, provider: AfricasTalkingServer
 ) -> Iterator[Site]:
     debian.demand(("libfaketime",), lambda: [] if _library() else ["libfaketime"])
-    server: PostgresServer | None = None
-    if request.param == "postgresql":
-        server = request.getfixturevalue("postgres")
+    server = request.getfixturevalue("postgres") if request.param == "postgresql" else None
     clock = tmp_path / "clock"
     clock.write_text("+0\n")
     with RedisServer.running() as redis:

@@ -3,9 +3,12 @@
 import random
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from support.site import Seat, Site, pause
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Mishaps:

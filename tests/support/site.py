@@ -15,8 +15,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg
-from sqlalchemy.engine import make_url
 from support.africastalking_server import AfricasTalkingServer
 from support.gateway_process import READY_WITHIN, Gateway, ProductProcess
 from support.postgres import PostgresServer
@@ -146,9 +144,7 @@ class Site:
 
     def log_text(self) -> str:
         """Return what every process wrote."""
-        return "\n".join(
-            text for machine in self.machines for text in machine.log_texts().values()
-        )
+        return "\n".join(text for machine in self.machines for text in machine.log_texts().values())
 
     # What can happen
 
@@ -199,19 +195,6 @@ def _family(seat: Seat) -> list[int]:
 def _limit_files(pid: int, most: int) -> None:
     if identify(pid):
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
-
-
-def backends(url: str) -> int:
-    """Count the connections that a PostgreSQL database has, without our own."""
-    where = make_url(url)
-    host = str(where.query["host"])
-    with psycopg.connect(f"host={host} user={where.username} dbname={where.database}") as ours:
-        row = ours.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-            " AND pid <> pg_backend_pid()"
-        ).fetchone()
-    assert row
-    return int(row[0])
 
 
 def pause(seconds: float) -> None:

@@ -25,9 +25,7 @@ _PAUSE_AFTER_FAILURE = 0.1
 _NO_ANSWER = 0
 
 
-def reports_of(
-    senders: Iterable[str], each: int, **fields: str
-) -> list[list[dict[str, str]]]:
+def reports_of(senders: Iterable[str], each: int, **fields: str) -> list[list[dict[str, str]]]:
     """Make so many reports for each sender, each of another number of guests, in their order."""
     return [
         [
