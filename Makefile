@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 STAMPS := $(VENV)/.stamps
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test check fix bench pictures countries lock migration
+.PHONY: help setup setup-dev run test chaos check fix bench pictures countries lock migration
 
 help: ## List what make can do here
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -35,6 +35,13 @@ run: setup ## Start the whole gateway on this machine (Ctrl-C stops it)
 
 test: setup-dev ## Prove everything: checks, then every test
 	@exec $(BIN)/python tests/run_all.py
+
+# How long the random round lasts on each database, and the seed of one to have again.
+SECONDS ?= 240
+SEED ?=
+chaos: setup-dev ## Break everything by lot, and count: SECONDS=240 SEED=
+	@CHAOS_SECONDS=$(SECONDS) CHAOS_SEED=$(SEED) $(BIN)/python -m pytest -p support.tally \
+		tests/e2e/test_chaos.py tests/e2e/test_clock_steps.py
 
 check: setup-dev ## Format, lint, types, import contracts
 	$(BIN)/ruff format --check .

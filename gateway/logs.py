@@ -3,9 +3,25 @@
 import logging
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
+
+
+class _Lines(structlog.PrintLogger):
+    """Writes lines, and does without one that cannot be written.
+
+    On a full disk a log file takes no more. What a line tells of must not be undone by that: an
+    error raised here would turn `send it again` into a fault, or roll back the record of a send.
+    """
+
+    def msg(self, message: str) -> None:
+        with suppress(OSError):
+            super().msg(message)
+
+    log = debug = info = warn = warning = msg
+    fatal = failure = err = error = critical = exception = msg
 
 
 def set_up() -> None:
@@ -20,7 +36,7 @@ def set_up() -> None:
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         # Not kept from the first use on: stderr may be another one later, as it is in tests.
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        logger_factory=lambda *_: _Lines(sys.stderr),
         cache_logger_on_first_use=False,
     )
 

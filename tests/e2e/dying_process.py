@@ -3,7 +3,8 @@
     dying_process.py ENTRY POINT NTH ARMED
 
 ENTRY is web, worker or sweeper. POINT is before-commit or after-commit (of a transaction that has
-written), before-request, after-request (it is out, nothing came back yet) or after-answer. The
+written), before-request, after-request (it is out, nothing came back yet) or after-answer, or
+before-bell and after-bell (it is set or cleared in Redis, the next command is not out yet). The
 count begins once the file ARMED exists. Only libraries are wrapped, none of the product's code.
 """
 
@@ -15,10 +16,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from redis.connection import AbstractConnection
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlalchemy.engine.default import DefaultDialect
 
+BELL = b"timpora:rung:"
 WRITES = ("INSERT", "UPDATE", "DELETE")
 ENTRIES = {
     "web": ("gunicorn", ["-c", "gateway/gunicorn_conf.py", "gateway.app:create_app()"]),
@@ -97,12 +100,30 @@ def watch_requests(death: Death) -> None:
     wrap("getresponse", "after-request", "after-answer")
 
 
+def watch_bells(death: Death) -> None:
+    """Tell of commands to Redis that set or clear a bell."""
+    real: Any = AbstractConnection.send_packed_command
+
+    def watched(self: AbstractConnection, command: Any, *rest: Any, **named: Any) -> Any:
+        packed = command if isinstance(command, bytes) else b"".join(command)
+        is_bell = BELL in packed
+        if is_bell:
+            death.reach("before-bell")
+        result = real(self, command, *rest, **named)
+        if is_bell:
+            death.reach("after-bell")
+        return result
+
+    AbstractConnection.send_packed_command = watched  # type: ignore[method-assign]
+
+
 def main() -> None:
     """Install the watches and become the entry point."""
     entry, point, nth, armed = sys.argv[1:]
     death = Death(point, int(nth), Path(armed))
     watch_commits(death)
     watch_requests(death)
+    watch_bells(death)
     module, arguments = ENTRIES[entry]
     # As `python -m` does: the product's packages are found from the current folder.
     sys.path[0] = str(Path.cwd())

@@ -143,9 +143,15 @@ class AfricasTalkingServer:
 
     @classmethod
     @contextmanager
-    def running(cls, port: int = 0, *, delivery: DeliveryPlan | None = None) -> Iterator[Self]:
+    def running(
+        cls,
+        port: int = 0,
+        *,
+        delivery: DeliveryPlan | None = None,
+        on_request: Callable[[ReceivedRequest], None] | None = None,
+    ) -> Iterator[Self]:
         """Run the stand-in for the length of a with block."""
-        server = cls(port, delivery=delivery)
+        server = cls(port, delivery=delivery, on_request=on_request)
         server.start()
         try:
             yield server

@@ -8,7 +8,8 @@ import sqlalchemy as sa
 
 
 @contextmanager
-def _connected(url: str) -> Iterator[sa.Connection]:
+def connected(url: str) -> Iterator[sa.Connection]:
+    """Give a connection of our own for the length of a with block."""
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     try:
         with engine.connect() as connection:
@@ -19,7 +20,7 @@ def _connected(url: str) -> Iterator[sa.Connection]:
 
 def dump_database(url: str) -> dict[str, list[dict[str, Any]]]:
     """Return every row of every table."""
-    with _connected(url) as connection:
+    with connected(url) as connection:
         metadata = sa.MetaData()
         metadata.reflect(connection)
         return {

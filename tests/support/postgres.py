@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 from uuid import uuid4
@@ -212,6 +212,22 @@ class PostgresServer:
         self._process.wait(15)
         wait_until(lambda: not alive(family), within=15, what="PostgreSQL's processes are gone")
         self._process = None
+
+    def freeze(self) -> None:
+        """Stop every process of the server where it stands: its clients hear nothing."""
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, which: signal.Signals) -> None:
+        if self._process is None:
+            return
+        # The postmaster first, or it would start another backend meanwhile.
+        for pid in (self._process.pid, *(one.pid for one in descendants(self._process.pid))):
+            with suppress(ProcessLookupError):
+                os.kill(pid, which)
 
     def close(self) -> None:
         """Stop for good and remove the folder."""

@@ -61,11 +61,14 @@ class RedisServer:
         """The address for TIMPORA_REDIS_URL."""
         return f"unix://{self._socket}?db=0"
 
-    def start(self) -> None:
-        """Start the server, empty, and wait until it answers."""
+    def start(self, snapshot: Path | None = None) -> None:
+        """Start the server, empty or with what a snapshot holds, and wait until it answers."""
         data = self._folder / "data"
         shutil.rmtree(data, ignore_errors=True)
-        data.mkdir()
+        if snapshot:
+            shutil.copytree(snapshot, data)
+        else:
+            data.mkdir()
         options = {
             "port": "0",
             "unixsocket": str(self._socket),
@@ -120,6 +123,18 @@ class RedisServer:
         self._process.kill()
         self._process.wait(10)
         self._process = None
+
+    def snapshot(self) -> Path:
+        """Keep what is in it now, to start with it later; gone when the server is."""
+        folder = Path(tempfile.mkdtemp(prefix="snapshot-", dir=self._folder)) / "data"
+        shutil.copytree(self._folder / "data", folder)
+        return folder
+
+    def limit_memory(self, most: int, policy: str = "noeviction") -> None:
+        """Let it hold no more than so many bytes, nought for any number; say what it does then."""
+        with self.client() as client:
+            client.config_set("maxmemory-policy", policy)
+            client.config_set("maxmemory", most)
 
     def wipe(self) -> None:
         """Lose everything, while the server goes on."""
