@@ -28,6 +28,8 @@ from models.states import AlarmKind
 
 _log = logs.logger()
 
+#: How often Redis is looked at for what would keep our bells from ringing.
+_MEND_EVERY = timedelta(seconds=5)
 #: How often canaries, deaf channels and alarms are looked at.
 _WATCH_EVERY = timedelta(seconds=20)
 
@@ -111,6 +113,8 @@ def run(office: Wiring, stop: threading.Event) -> None:
     for attendant in attendants:
         attendant.start()
     while not stop.wait(pause):
+        if timetable.is_due("mend", _MEND_EVERY):
+            office.doorbell.mend()
         with _survived("ring for late rows"):
             ring_for_late_rows(office)
         with _survived("let go of stuck sends"):
