@@ -30,6 +30,8 @@ from workers.leading import Lead
 
 _log = logs.logger()
 
+#: How often Redis is looked at for what would keep our bells from ringing.
+_MEND_EVERY = timedelta(seconds=5)
 #: How often canaries, deaf channels and alarms are looked at.
 _WATCH_EVERY = timedelta(seconds=20)
 #: Longer than a poll and a question how it is, in seconds: for so long no other sweeper asks a
@@ -155,6 +157,8 @@ def _sweep(office: Wiring, lead: Lead, timetable: Timetable, began: datetime) ->
         ("let go of stuck sends", lambda: let_go_of_stuck_sends(office)),
         ("forget old dialogues", lambda: forget_old_dialogues(office)),
     ]
+    if lead.is_ours and timetable.is_due("mend", _MEND_EVERY):
+        steps.insert(0, ("mend Redis", office.doorbell.mend))
     if lead.is_ours and timetable.is_due("watch", _WATCH_EVERY):
         steps.append(("keep watch", lambda: keep_watch(office, began)))
     for name, step in steps:

@@ -30,8 +30,9 @@ QUEUES = {Job.SEND_MESSAGE: "outbound", Job.VALIDATE_MESSAGE: "inbound"}
 #: Longer than the longest job of its kind. A drain of five seconds has thirty for its last message;
 #: what cannot be handled in that time counts as failed. A send of ten has its record, which is
 #: tried again and again while the database is away.
-_TIMEOUTS = {Job.VALIDATE_MESSAGE: 35, Job.SEND_MESSAGE: 180}
-_FAILURE_TTL = 86400
+JOB_TIMEOUTS = {Job.VALIDATE_MESSAGE: 35, Job.SEND_MESSAGE: 180}
+#: How long RQ remembers a job that failed, in seconds.
+FAILURE_TTL = 86400
 #: A ring that no worker has answered by then is rung again: it may be lost.
 _RING_LASTS_MS = 1000
 #: After Redis did not answer, no web request waits for it again for so long, in seconds.
@@ -69,9 +70,9 @@ class Doorbell:
                 self._queues[job].enqueue_call(
                     job.value,
                     args=[row_id],
-                    timeout=_TIMEOUTS[job],
+                    timeout=JOB_TIMEOUTS[job],
                     result_ttl=0,
-                    failure_ttl=_FAILURE_TTL,
+                    failure_ttl=FAILURE_TTL,
                     description=job.name.lower(),
                 )
         except (redis.RedisError, OSError) as error:
@@ -91,6 +92,13 @@ class Doorbell:
         except (redis.RedisError, OSError) as error:
             _log.warning("ring_not_cleared", job=job.name, error=type(error).__name__)
 
+    def mend(self) -> None:
+        """Delete what would keep the bells from ringing; see `mend`."""
+        try:
+            mend(self._redis)
+        except (redis.RedisError, OSError) as error:
+            _log.warning("redis_not_mended", error=type(error).__name__)
+
     def waiting(self) -> int:
         """Count the jobs in the queues; raises what Redis raises."""
         return sum(queue.count for queue in self._queues.values())
@@ -105,3 +113,47 @@ class Doorbell:
 
 def _bell(job: Job) -> str:
     return f"timpora:rung:{job.name.lower()}"
+
+
+def mend(connection: redis.Redis) -> None:
+    """Delete our keys that hold something else than they should; raises what Redis raises.
+
+    Nothing in Redis is worth anything, but a queue that is no list, or a bell that rings for ever,
+    would keep every message waiting.
+    """
+    wanted = {"rq:queues": b"set", "rq:workers": b"set"}
+    for name in QUEUES.values():
+        queue = Queue(name, connection=connection, serializer=JSONSerializer)
+        wanted |= {
+            queue.key: b"list",
+            queue.intermediate_queue_key: b"list",
+            f"rq:workers:{name}": b"set",
+        }
+        registries = (
+            queue.started_job_registry,
+            queue.finished_job_registry,
+            queue.failed_job_registry,
+            queue.deferred_job_registry,
+            queue.ready_job_registry,
+            queue.scheduled_job_registry,
+            queue.canceled_job_registry,
+        )
+        wanted |= {registry.key: b"zset" for registry in registries}
+    bells = [_bell(job) for job in Job]
+    with connection.pipeline(transaction=False) as pipeline:
+        for key in wanted:
+            pipeline.type(key)
+        for bell in bells:
+            pipeline.pttl(bell)
+        found = pipeline.execute()
+    types, left = found[: len(wanted)], found[len(wanted) :]
+    wrong = [
+        key
+        for (key, kind), is_now in zip(wanted.items(), types, strict=True)
+        if is_now not in {kind, b"none"}
+    ]
+    # A bell always has its time; Redis says -1 where a key has none, and -2 where there is no key.
+    wrong += [bell for bell, ms in zip(bells, left, strict=True) if ms == -1]
+    if wrong:
+        connection.delete(*wrong)
+        _log.warning("redis_mended", keys=wrong)
