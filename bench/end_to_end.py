@@ -18,9 +18,11 @@ from pathlib import Path
 from statistics import median
 
 from support.postgres import PostgresServer
+from support.processes import descendants, marked
 
 from bench import messages, ours, peer
 from bench.bare.serving import serving
+from bench.cpu import used
 from bench.figures import Figure, at_least, at_most
 from bench.load import Order, Outcome, post_all
 from bench.peer import Manner
@@ -44,6 +46,8 @@ class Round:
 
     a_second: float
     outcome: Outcome
+    cpu: float = 0.0
+    """Milliseconds of CPU for a message: its processes and PostgreSQL's, without the generator."""
 
 
 @dataclass(slots=True)
@@ -56,6 +60,10 @@ class _Rounds:
     def median(self) -> float:
         return median(one.a_second for one in self.rounds)
 
+    @property
+    def cpu(self) -> float:
+        return median(one.cpu for one in self.rounds)
+
     def __str__(self) -> str:
         rates = sorted(one.a_second for one in self.rounds)
         return f"{self.median:.0f} ({rates[0]:.0f}-{rates[-1]:.0f})"
@@ -64,7 +72,9 @@ class _Rounds:
 class Ground:
     """One PostgreSQL server, with prepared databases to copy for each round."""
 
-    def __init__(self, server: PostgresServer, folder: Path, phones: int = PHONES) -> None:
+    def __init__(
+        self, server: PostgresServer, folder: Path, *, phones: int = PHONES, with_peer: bool = True
+    ) -> None:
         """Prepare a database of ours with the phones registered, and an empty one of the peer."""
         self._server = server
         self._folder = folder
@@ -74,7 +84,8 @@ class Ground:
         with ours.gateway(folder / "preparing", database_url=self.ours) as gateway:
             ours.prepare(gateway, phones)
         self.peers = server.new_database()
-        peer.migrate(BEST_DURABLE, self.peers)
+        if with_peer:
+            peer.migrate(BEST_DURABLE, self.peers)
 
     def new_folder(self) -> Path:
         """Give a folder for one round."""
@@ -88,6 +99,7 @@ class Ground:
         web: int = WEB,
         workers: int = WORKERS,
         connections: int = CONNECTIONS,
+        rate: float = 0.0,
         during: Callable[[object], None] | None = None,
     ) -> Round:
         """Let our gateway take a burst."""
@@ -100,13 +112,21 @@ class Ground:
                     forms = messages.mixed_forms(first, some, self._phones)
                     if during is not None and first:
                         during(supervisor)
+                    before = self._cpu(gateway.folder)
                     path = gateway.webhook("sms").removeprefix(gateway.url)
-                    outcome = post_all(Order(gateway.port, path, forms, connections))
+                    outcome = post_all(Order(gateway.port, path, forms, connections, rate))
                     last = ours.wait_until_handed_out(database, first + some, _WITHIN)
+                    cpu = self._cpu(gateway.folder) - before
                 ours.counts(database).complain_unless(_WARM_UP + number)
             finally:
                 database.dispose()
-        return Round(number / (last - outcome.began_at), outcome)
+        return Round(number / (last - outcome.began_at), outcome, cpu / number * 1000)
+
+    def _cpu(self, home: Path) -> float:
+        """Give the seconds used by the processes with that home, and by PostgreSQL."""
+        own = [process.pid for process in marked("HOME", str(home))]
+        server = [process.pid for process in descendants(self._server.pid)]
+        return used([*own, *server, self._server.pid])
 
     def peer_round(
         self, manner: Manner, number: int, *, connections: int = CONNECTIONS
@@ -116,20 +136,24 @@ class Ground:
         with peer.running(manner, url) as system:
             for first, some in ((0, _WARM_UP), (_WARM_UP, number)):
                 forms = messages.mixed_forms(first, some, self._phones)
+                before = self._cpu(system.folder)
                 outcome = post_all(Order(system.port, "/sms/", forms, connections))
                 last = outcome.ended_at
                 if manner.is_durable:
                     last = system.wait_until_handed_out(first + some, _WITHIN)
+                cpu = self._cpu(system.folder) - before
             system.complain_unless(_WARM_UP + number)
-        return Round(number / (last - outcome.began_at), outcome)
+        return Round(number / (last - outcome.began_at), outcome, cpu / number * 1000)
 
-    def bare_round(self, name: str, number: int, *, web: int = WEB) -> Round:
+    def bare_round(
+        self, name: str, number: int, *, web: int = WEB, rate: float = 0.0
+    ) -> Round:
         """Let a bare application take a burst."""
         url = self._server.new_database() if name == "one_row" else ""
         with serving(name, web, url) as port:
             for some in (_WARM_UP, number):
                 forms = messages.mixed_forms(0, some, self._phones)
-                outcome = post_all(Order(port, "/sms", forms, CONNECTIONS))
+                outcome = post_all(Order(port, "/sms", forms, CONNECTIONS, rate))
         return Round(outcome.a_second, outcome)
 
 
@@ -160,6 +184,9 @@ def _compared(found: dict[str, _Rounds]) -> Iterator[Figure]:
     }
     for name, says in names.items():
         yield Figure(f"end to end, messages/s: {says}", str(found[name]))
+    for name, one in found.items():
+        if one.cpu:
+            yield Figure(f"CPU a message, PostgreSQL included, ms: {name}", f"{one.cpu:.1f}")
     rate = found["ours"].median
     yield at_least("ours / RapidSMS, database router", rate / found["durable"].median, 20, ".1f")
     yield at_least("ours / RapidSMS, blocking router", rate / found["blocking"].median, 2, ".2f")
@@ -175,12 +202,12 @@ def search() -> None:
     ):
         ground = Ground(server, Path(folder))
         for web, workers in ((1, 1), (2, 1), (1, 2), (2, 2)):
-            for connections in (8, 16, 32):
-                done = ground.our_round(3000, web=web, workers=workers, connections=connections)
+            for connections in (16, 32):
+                done = ground.our_round(1000, web=web, workers=workers, connections=connections)
                 _say(f"ours, {web} web, {workers} workers, {connections} connections", done)
         for web, threads in ((1, 1), (1, 4), (2, 1), (2, 2), (2, 4), (4, 1), (4, 2)):
             done = ground.peer_round(peer.blocking(web, threads), 1000)
-            _say(f"blocking, {done and peer.blocking(web, threads)}", done)
+            _say(f"blocking, {peer.blocking(web, threads)}", done)
         for web, threads in ((1, 1), (1, 4), (2, 2)):
             for celery in (1, 2, 3, 4):
                 for prefetch in (4, 64):
@@ -191,7 +218,8 @@ def search() -> None:
 
 def _say(what: str, done: Round) -> None:
     kept = done.outcome.a_second
-    print(f"{what:<64} {done.a_second:>7.1f}/s, kept {kept:.0f}/s", flush=True)  # noqa: T201
+    says = f"{done.a_second:>7.1f}/s, kept {kept:.0f}/s, {done.cpu:.1f} ms of CPU each"
+    print(f"{what:<64} {says}", flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -18,10 +18,10 @@ from models.report import Report
 from models.states import MessageStatus
 
 #: So that a database can be made like another one, and its phones are still known.
-_SECRET_KEY = "bench-" * 8
+SECRET_KEY = "bench-" * 8
 #: As shipped; the tests' gateway is made hastier than that.
 _AS_SHIPPED = {
-    "TIMPORA_SECRET_KEY": _SECRET_KEY,
+    "TIMPORA_SECRET_KEY": SECRET_KEY,
     "TIMPORA_PIECE_WAIT": "20",
     "TIMPORA_SWEEP_EVERY": "2",
     "TIMPORA_SENDING_STUCK_AFTER": "60",

@@ -78,13 +78,14 @@ class Peer:
     def __init__(self, manner: Manner, database_url: str, folder: Path) -> None:
         self.manner = manner
         self.port = free_port()
-        self._folder = folder
+        self.folder = folder
         self._python = interpreter()
         url = make_url(database_url)
         self._dsn = (
             f"dbname={url.database} user={url.username} host={url.query['host']} connect_timeout=5"
         )
         self._socket = folder / "redis.sock"
+        self._started: dict[Path, subprocess.Popen[bytes]] = {}
         self._environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             # A peer's home is its own: every process of it can be found by that.
@@ -126,10 +127,19 @@ class Peer:
         wait_until(self._answers, within=_READY_WITHIN, what="the peer answers", every=0.1)
 
     def _launch(self, name: str, command: list[str]) -> None:
-        with (self._folder / f"{name}.log").open("wb") as log:
-            launch(command, output=log, environment=self._environment, folder=_PROJECT)
+        log = self.folder / f"{name}.log"
+        with log.open("wb") as output:
+            started = launch(command, output=output, environment=self._environment, folder=_PROJECT)
+        self._started[log] = started
+
+    def complain_of_the_dead(self) -> None:
+        """Raise with the log of a process that has ended by itself."""
+        for log, process in self._started.items():
+            if process.poll() is not None:
+                raise RuntimeError(f"the peer's {log.stem} ended: {log.read_text()[-1500:]}")
 
     def _answers(self) -> bool:
+        self.complain_of_the_dead()
         try:
             return requests.get(f"http://127.0.0.1:{self.port}/", timeout=5).status_code == 404
         except requests.RequestException:
@@ -140,6 +150,7 @@ class Peer:
         with psycopg.connect(self._dsn, autocommit=True) as connection:
 
             def all_out() -> bool:
+                self.complain_of_the_dead()
                 query = "SELECT count(*) FROM db_message WHERE direction = 'O' AND status = 'S'"
                 return _one(connection, query) >= number
 
@@ -170,7 +181,7 @@ class Peer:
 
     def close(self) -> None:
         """End its processes."""
-        kill_all(marked("HOME", str(self._folder)))
+        kill_all(marked("HOME", str(self.folder)))
 
 
 def _one(connection: psycopg.Connection, query: str) -> float:

@@ -19,7 +19,7 @@ _MESSAGES = 1000
 _PHONES = 278
 
 
-def measure() -> Iterator[tuple[str, str]]:
+def measure() -> Iterator[Figure]:
     """Measure on SQLite in a folder of its own, then on a PostgreSQL of its own."""
     with tempfile.TemporaryDirectory() as folder:
         yield from _on("sqlite", f"sqlite:///{folder}/bench.db", folder)
@@ -27,12 +27,12 @@ def measure() -> Iterator[tuple[str, str]]:
             yield from _on("postgresql", server.new_database(), folder)
 
 
-def _on(name: str, url: str, folder: str) -> Iterator[tuple[str, str]]:
+def _on(name: str, url: str, folder: str) -> Iterator[Figure]:
     office = _office(url, folder)
     for what, work in (("accept", _accept), ("handle", _handle), ("send", _send)):
         began = time.perf_counter()
         work(office)
-        yield f"{what}, {name}, messages/s", f"{_MESSAGES / (time.perf_counter() - began):.0f}"
+        yield Figure(f"{what}, {name}, messages/s", f"{_MESSAGES / (time.perf_counter() - began):.0f}")
     office.database.dispose()
 
 

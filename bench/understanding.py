@@ -56,25 +56,25 @@ _ODD_WORDS = (
 )
 
 
-def measure() -> Iterator[tuple[str, str]]:
+def measure() -> Iterator[Figure]:
     """Give the figures that `make bench` prints."""
     language = load()
     for name, messages in (("", by_hand(*ORDINARY)), (", stories too", by_hand(*TUNED, *HELD_OUT))):
         length = sum(len(message.text) for message in messages) / len(messages)
         what = f"texts of {length:.0f} characters read in a second, one core{name}"
-        yield what, f"{_speed(messages, language):.0f}"
+        yield Figure(what, f"{_speed(messages, language):.0f}")
     for name, messages in _corpora():
         right, wrong, asked, number = _shares(messages, language)
-        yield f"{name}, {number} messages: right", f"{right:.2%}"
-        yield f"{name}: stored wrong", f"{wrong:.2%}"
-        yield f"{name}: asked for or left to the officer", f"{asked:.2%}"
+        yield Figure(f"{name}, {number} messages: right", f"{right:.2%}")
+        yield Figure(f"{name}: stored wrong", f"{wrong:.2%}")
+        yield Figure(f"{name}: asked for or left to the officer", f"{asked:.2%}")
     for name, messages in (("patterns", patterns()), ("by hand", by_hand(*TUNED, *HELD_OUT))):
         became = _after_slips(messages, language)
         for what in Became:
-            yield f"{_SLIPS} slips, {name}: {what}", f"{became[what] / _SLIPS:.2%}"
+            yield Figure(f"{_SLIPS} slips, {name}: {what}", f"{became[what] / _SLIPS:.2%}")
     slowest, usual = _odd_texts(language)
-    yield f"odd texts of {LONGEST} characters: slowest, ms", f"{slowest:.1f}"
-    yield "odd texts: half of them within, ms", f"{usual:.1f}"
+    yield Figure(f"odd texts of {LONGEST} characters: slowest, ms", f"{slowest:.1f}")
+    yield Figure("odd texts: half of them within, ms", f"{usual:.1f}")
 
 
 def _corpora() -> list[tuple[str, Sequence]]:
