@@ -13,6 +13,8 @@ from support.gateway_process import Gateway
 from support.payloads import incoming_sms, phone
 from support.postgres import PostgresServer
 
+from bench.figures import Figure
+
 _A_SECOND = 50
 _SECONDS = 20
 _OFFICERS = 25

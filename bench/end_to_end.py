@@ -7,9 +7,10 @@ to the last reply that was handed out: ours `sent`, the peer's `S` with Celery, 
 blocking router the last answer, as all has happened by then. After each round it is counted that
 no message was lost or doubled.
 
-`python -m bench.end_to_end search` tries the manners in which each may be run.
+`python -m bench.end_to_end` tries the manners in which each may be run.
 """
 
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -17,6 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+from support.gateway_process import ProductProcess
 from support.postgres import PostgresServer
 from support.processes import descendants, marked
 
@@ -29,15 +33,17 @@ from bench.peer import Manner
 from models.database import Database
 
 PHONES = 300
-_ROUNDS = 3
+_ROUNDS = int(os.environ.get("ROUNDS", "3"))
 _WARM_UP = 100
 #: Long enough for some ten seconds each.
-_OURS, _DURABLE, _BLOCKING, _BARE = 6000, 500, 1500, 4000
+_OURS, _DURABLE, _BLOCKING, _BARE = (
+    int(number) for number in os.environ.get("MESSAGES", "6000,500,1500,4000").split(",")
+)
 _WITHIN = 300.0
 #: What `search` found to be best on two cores.
 WEB, WORKERS, CONNECTIONS = 1, 1, 16
 BEST_DURABLE = peer.durable(1, 4, 2)
-BEST_BLOCKING = peer.blocking(2, 2)
+BEST_BLOCKING = peer.blocking(1, 4)
 
 
 @dataclass(slots=True)
@@ -100,7 +106,7 @@ class Ground:
         workers: int = WORKERS,
         connections: int = CONNECTIONS,
         rate: float = 0.0,
-        during: Callable[[object], None] | None = None,
+        during: Callable[[ProductProcess], None] | None = None,
     ) -> Round:
         """Let our gateway take a burst."""
         url = self._server.new_database(like=self.ours)
@@ -128,9 +134,7 @@ class Ground:
         server = [process.pid for process in descendants(self._server.pid)]
         return used([*own, *server, self._server.pid])
 
-    def peer_round(
-        self, manner: Manner, number: int, *, connections: int = CONNECTIONS
-    ) -> Round:
+    def peer_round(self, manner: Manner, number: int, *, connections: int = CONNECTIONS) -> Round:
         """Let the peer take a burst."""
         url = self._server.new_database(like=self.peers)
         with peer.running(manner, url) as system:
@@ -145,9 +149,7 @@ class Ground:
             system.complain_unless(_WARM_UP + number)
         return Round(number / (last - outcome.began_at), outcome, cpu / number * 1000)
 
-    def bare_round(
-        self, name: str, number: int, *, web: int = WEB, rate: float = 0.0
-    ) -> Round:
+    def bare_round(self, name: str, number: int, *, web: int = WEB, rate: float = 0.0) -> Round:
         """Let a bare application take a burst."""
         url = self._server.new_database() if name == "one_row" else ""
         with serving(name, web, url) as port:
@@ -223,8 +225,4 @@ def _say(what: str, done: Round) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["search"]:
-        search()
-    else:
-        for one in measure():
-            print(f"{one.what:<72} {one.figure:>16} {one.goal:>8} {one.verdict}")  # noqa: T201
+    search()

@@ -30,6 +30,7 @@ from support.redis_server import RedisServer
 from bench import history, morning, ours
 from bench.cpu import used
 from bench.figures import Figure, at_most
+from bench.own_venv import CACHE
 from gateway import clock, listing
 from gateway.app import create_app
 from gateway.messaging import sending
@@ -70,7 +71,7 @@ _SCREENS: Mapping[str, tuple[str, ...]] = {
     "what waits, one kind": ("5", "1"),
     "what waits, one": ("5", "1", "1"),
 }
-_PLANS = Path(__file__).parent / ".cache" / "plans.txt"
+_PLANS = CACHE / "plans.txt"
 
 
 @dataclass
@@ -147,67 +148,64 @@ class _Site:
 Work = tuple[str, Callable[[_Site], Any], Callable[[_Site, Any], object]]
 
 
+#: Texts of people; each is sent with something of its own at its end.
+_TEXTS: Mapping[str, str] = {
+    "WNA": "WNA 2 Australia wisata rumah",
+    "PMI": "PMI 3 Malaysia besok kapal rumah",
+    "NIHIL": "NIHIL",
+    "DARURAT": "DARURAT kecelakaan di rumah",
+    "chat": "selamat pagi bapak dan ibu sekalian",
+}
+
+
 def _texts() -> Iterator[Work]:
-    """Texts of people, each with its webhook, its handling and its sending."""
+    """Give each kind of text: its webhook, its handling, its sending."""
 
-    def number_of_a_report(site: _Site) -> tuple[int, str]:
-        place = site.text(f"WNA 2 Australia wisata rumah {uuid4().hex[:6]}")
-        site.handle()
-        site.send()
-        with site.office.database.reading() as session:
-            found = session.scalars(
-                sa.select(Report.number).order_by(Report.id.desc()).limit(1)
-            ).one()
-        return place, found or ""
+    def said(site: _Site, text: str) -> None:
+        site.text(text if text == "NIHIL" else f"{text} {uuid4().hex[:6]}")
 
-    texts: Mapping[str, str] = {
-        "WNA": "WNA 2 Australia wisata rumah {n}",
-        "PMI": "PMI 3 Malaysia besok kapal rumah {n}",
-        "NIHIL": "NIHIL",
-        "DARURAT": "DARURAT kecelakaan di rumah {n}",
-        "chat": "selamat pagi bapak dan ibu sekalian {n}",
-    }
-    for name, text in texts.items():
-        made = text.replace("{n}", "{0}")
-
-        def one(site: _Site, _: Any, made: str = made) -> None:  # noqa: ANN401
-            site.text(made.format(uuid4().hex[:6]))
-
-        def said(site: _Site, made: str = made) -> None:
-            site.text(made.format(uuid4().hex[:6]))
-
-        if name == "WNA":
-            yield "webhook: sms", lambda _: None, one
-        yield f"handling: {name}", said, lambda site, _: site.handle()
-
-    def about(command: str) -> Callable[[_Site], None]:
-        def before(site: _Site) -> None:
-            place, number = number_of_a_report(site)
-            site.text(f"{command} {number} {uuid4().hex[:5]}".strip(), number=place)
-
-        return before
-
+    for name, text in _TEXTS.items():
+        yield f"handling: {name}", partial(said, text=text), _handle
+    yield "webhook: sms", _nothing, lambda site, _: said(site, _TEXTS["WNA"])
     for command in ("STATUS", "TAMBAH", "BATAL", "PERGI"):
-        yield f"handling: {command}", about(command), lambda site, _: site.handle()
+        yield f"handling: {command}", partial(_about_a_report, command=command), _handle
+    yield "handling: the same again", _said_twice, _handle
+    yield "sending a reply", _replied, lambda site, _: site.send()
 
-    def same_again(site: _Site) -> None:
-        text = f"WNA 2 Australia wisata rumah {uuid4().hex[:6]}"
-        place = site.text(text)
-        site.handle()
-        site.text(text, number=place)
 
-    yield "handling: the same again", same_again, lambda site, _: site.handle()
+def _nothing(_: _Site) -> None:
+    """Need nothing beforehand."""
 
-    def replied(site: _Site) -> None:
-        number_of_a_report(site)
-        site.text(f"WNA 3 Jerman wisata rumah {uuid4().hex[:6]}")
-        site.handle()
 
-    yield "sending a reply", replied, lambda site, _: site.send()
+def _handle(site: _Site, _: object) -> None:
+    site.handle()
+
+
+def _about_a_report(site: _Site, command: str) -> None:
+    """Make a report, and let its sender say a command with its number."""
+    place = site.text(f"WNA 2 Australia wisata rumah {uuid4().hex[:6]}")
+    site.handle()
+    site.send()
+    with site.office.database.reading() as session:
+        newest = sa.select(Report.number).order_by(Report.id.desc()).limit(1)
+        number = session.scalars(newest).one()
+    site.text(f"{command} {number} {uuid4().hex[:5]}", number=place)
+
+
+def _said_twice(site: _Site) -> None:
+    text = f"WNA 2 Australia wisata rumah {uuid4().hex[:6]}"
+    place = site.text(text)
+    site.handle()
+    site.text(text, number=place)
+
+
+def _replied(site: _Site) -> None:
+    site.text(f"WNA 3 Jerman wisata rumah {uuid4().hex[:6]}")
+    site.handle()
 
 
 def _webhooks() -> Iterator[Work]:
-    """What else a provider brings."""
+    """Give what else a provider brings."""
 
     def form(site: _Site) -> dict[str, str]:
         made = incoming_sms(f"WNA 4 Jepang wisata rumah {uuid4().hex[:6]}", phone(9))
@@ -253,7 +251,7 @@ def _ussd(session_id: str, sender: str, text: str) -> dict[str, str]:
 def _screens() -> Iterator[Work]:
     """Each screen of the officers' menu; what leads there is done before."""
 
-    def dialled(site: _Site) -> str:
+    def dialled(_: _Site) -> str:
         return f"u-{uuid4().hex}"
 
     def press(site: _Site, session_id: str, said: tuple[str, ...]) -> str:
@@ -278,20 +276,16 @@ def _screens() -> Iterator[Work]:
 
 
 def _looks() -> Iterator[Work]:
-    """What looks at the whole: health, figures, the sweeper, the lists."""
-
-    def nothing(_: _Site) -> None:
-        return None
-
+    """Give what looks at the whole: health, figures, the sweeper, the lists."""
     for path in ("/healthz", "/readyz", "/metrics"):
-        yield f"GET {path}", nothing, lambda site, _, path=path: site.get(path)
+        yield f"GET {path}", _nothing, lambda site, _, path=path: site.get(path)
     for name, look in {
         "late rows": sweeper.ring_for_late_rows,
         "stuck sends": sweeper.let_go_of_stuck_sends,
         "old dialogues": sweeper.forget_old_dialogues,
         "watch": lambda office: sweeper.keep_watch(office, clock.now()),
     }.items():
-        yield f"sweeper: {name}", nothing, lambda site, _, look=look: look(site.office)
+        yield f"sweeper: {name}", _nothing, lambda site, _, look=look: look(site.office)
 
     def listed(query: Callable[[sa.orm.Session, Any], object]) -> Callable[[_Site, Any], object]:
         def run(site: _Site, _: Any) -> object:  # noqa: ANN401
@@ -323,7 +317,7 @@ def _looks() -> Iterator[Work]:
         "inbox": listing.inbox,
     }
     for name, query in lists.items():
-        yield f"timpora {name}", nothing, listed(query)
+        yield f"timpora {name}", _nothing, listed(query)
 
 
 def _all_work() -> list[Work]:
@@ -382,11 +376,13 @@ def _office(folder: Path, url: str, redis_url: str) -> Wiring:
 
 def measure() -> Iterator[Figure]:
     """Do everything on both in turn; then explain what was asked of the large one."""
-    with tempfile.TemporaryDirectory(prefix="timpora-bench-") as folder:
-        with _sites(Path(folder)) as sites:
-            for name, before, work in _all_work():
-                yield _compare(sites, name, before, work)
-            read_whole = _explain(sites[_LARGE])
+    with (
+        tempfile.TemporaryDirectory(prefix="timpora-bench-") as folder,
+        _sites(Path(folder)) as sites,
+    ):
+        for name, before, work in _all_work():
+            yield _compare(sites, name, before, work)
+        read_whole = _explain(sites[_LARGE])
     for what, table in sorted(read_whole):
         yield Figure(f"growth: {what} reads the whole of {table}", "yes", "no", is_met=False)
     whole = f"growth: large tables read from end to end ({len(read_whole)} found)"

@@ -46,7 +46,7 @@ SELECT n AS id, age, phone_id, village_code,
               'NIHIL', 'NIHIL', 'NIHIL', 'NIHIL', 'WNA', 'WNA', 'PMI', 'PERGI', 'CURIGA', 'DARURAT']
        )[1 + age % 20] AS code
 FROM (SELECT n, {size} - n AS age FROM generate_series(1, {size}) AS n) AS numbered
-JOIN spread ON spread.place = age * 7919 % (SELECT count(*) FROM spread);
+JOIN spread ON spread.place = age::bigint * 7919 % (SELECT count(*) FROM spread);
 ANALYZE plan;
 """
 _INBOX = """
@@ -54,8 +54,8 @@ INSERT INTO inbox (id, channel, provider_message_id, id_key, fingerprint, phone_
                    payload, network_time, received_at, segments, parts, redelivered, handled_at,
                    outcome, text_key, attempts)
 SELECT id, 'africastalking', 'old-' || id, md5('k' || id), md5('f' || id), phone_id,
-       code || ' ' || id, '[]', '{{"networkCode": "51010"}}', at - interval '4 seconds', at, 1, 1, 0,
-       at + interval '1 second', outcome, md5('t' || id), 0
+       code || ' ' || id, '[]', '{{"networkCode": "51010"}}', at - interval '4 seconds', at, 1, 1,
+       0, at + interval '1 second', outcome, md5('t' || id), 0
 FROM plan ORDER BY id;
 """
 _REPORTS = """

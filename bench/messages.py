@@ -62,7 +62,5 @@ def mixed_forms(first: int, number: int, phones: int) -> list[str]:
 
 def roster(phones: int, villages: list[str]) -> str:
     """Give a roster file: each phone is a village's, one village after the other."""
-    rows = [
-        f"{phone(n + 1)},Kades {n},kades,{villages[n % len(villages)]}" for n in range(phones)
-    ]
+    rows = [f"{phone(n + 1)},Kades {n},kades,{villages[n % len(villages)]}" for n in range(phones)]
     return "\n".join(["phone,name,role,village_code", *rows]) + "\n"

@@ -62,9 +62,7 @@ def _morning(folder: Path, number: int, database_url: str) -> tuple[float, float
         try:
             registered = register(database, number)
             gateway.run("--web", str(WEB), "--workers", str(WORKERS))
-            forms = [
-                messages.form("NIHIL", phone(n + 1), f"morning-{n}") for n in range(number)
-            ]
+            forms = [messages.form("NIHIL", phone(n + 1), f"morning-{n}") for n in range(number)]
             path = gateway.webhook("sms").removeprefix(gateway.url)
             order = Order(gateway.port, path, forms, _CONNECTIONS, within=_GIVE_UP_AFTER)
             outcome = post_all(order)
@@ -76,7 +74,7 @@ def _morning(folder: Path, number: int, database_url: str) -> tuple[float, float
 
 
 def register(database: Database, number: int) -> float:
-    """Make so many villages with one phone each, by the roster's own functions; give the seconds."""
+    """Make so many villages with one phone each, by the roster's own functions; give seconds."""
     began = time.monotonic()
     directory = Directory(ours.SECRET_KEY)
     with database.writing() as session:

@@ -2,13 +2,10 @@
 
 import os
 import subprocess
-import sys
 import tempfile
-import venv
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 import psycopg
@@ -18,11 +15,10 @@ from support.die_with_parent import launch
 from support.processes import kill_all, marked
 from support.waiting import free_port, wait_until
 
+from bench.own_venv import folder_with
 from gateway import redis_server
 
 _PROJECT = Path(__file__).parent / "peers" / "rapidsms"
-#: Where the peer's packages are kept between runs; git ignores it.
-_CACHE = Path(__file__).parent / ".cache"
 _READY_WITHIN = 60
 
 
@@ -59,17 +55,7 @@ def blocking(web: int, threads: int) -> Manner:
 
 def interpreter() -> Path:
     """Give the peer's own Python; the first time its packages are installed."""
-    requirements = _PROJECT / "requirements.txt"
-    mark = sha256(requirements.read_bytes()).hexdigest()[:12]
-    folder = _CACHE / f"rapidsms-{mark}"
-    python = folder / "bin" / "python"
-    complete = folder / "complete"
-    if not complete.exists():
-        venv.create(folder, with_pip=True, clear=True)
-        pip = (str(python), "-m", "pip", "--disable-pip-version-check", "--quiet", "install")
-        subprocess.run([*pip, "-r", str(requirements)], check=True)  # noqa: S603
-        complete.touch()
-    return python
+    return folder_with(_PROJECT / "requirements.txt") / "python"
 
 
 class Peer:
@@ -205,7 +191,3 @@ def migrate(manner: Manner, database_url: str) -> None:
     """Make the peer's tables in an empty database."""
     with tempfile.TemporaryDirectory(prefix="timpora-peer-") as folder:
         Peer(manner, database_url, Path(folder)).migrate()
-
-
-if __name__ == "__main__":
-    sys.exit(print(interpreter()))  # noqa: T201

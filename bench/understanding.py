@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from support.corpus import by_hand, code_of, judge, varied  # they need the path above
 from support.slips import Became, clean_messages, patterns, slips, what_became
 
+from bench.figures import Figure
 from parsers.language import Language
 from parsers.loading import load
 from parsers.reading import LONGEST, read
@@ -143,8 +144,8 @@ def _make_odd_texts() -> Iterator[str]:
 def report() -> None:
     """Print the figures by code, then those of `measure`."""
     language = load()
-    for what, figure in measure():
-        print(f"{what:<56} {figure:>10}")  # noqa: T201
+    for one in measure():
+        print(f"{one.what:<56} {one.figure:>10}")  # noqa: T201
     for name, messages in _corpora():
         codes: dict[str, list] = {}
         for message in messages:

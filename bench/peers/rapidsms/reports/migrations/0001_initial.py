@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
     """Makes the table."""
 
     initial = True
-    operations = [
+    operations = [  # noqa: RUF012  # Django reads it
         migrations.CreateModel(
             name="Report",
             fields=[
