@@ -1,31 +1,95 @@
-"""Run every measurement and print one table."""
+"""Run the measurements that are named, or all, and print one table.
 
+`python -m bench [PART…] [--write]`; `--write` puts the table into docs/performance.md.
+"""
+
+import argparse
 import logging
+import os
 import platform
+import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 
 import structlog
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
 
-from bench import dialogue, lone_message, pipeline, understanding  # they need the path above
+from bench.figures import Figure, markdown  # noqa: E402  # the parts need the path above
+
+PARTS = (
+    "understanding",
+    "pipeline",
+    "end_to_end",
+    "morning",
+    "acknowledgement",
+    "lone_message",
+    "dialogue",
+    "growth",
+    "small_box",
+    "profiles",
+)
+PAGE = ROOT / "docs" / "performance.md"
+BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
 
-def main() -> None:
-    """Measure and print."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {platform.machine()},", end=" ")  # noqa: T201
-    print(f"Python {platform.python_version()}")  # noqa: T201
-    for measure in (
-        understanding.measure,
-        pipeline.measure,
-        lone_message.measure,
-        dialogue.measure,
-    ):
-        for what, figure in measure():
-            print(f"{what:<56} {figure:>14}", flush=True)  # noqa: T201
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print, and write if asked to."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=" ".join(PARTS))
+    parser.add_argument("--write", action="store_true", help=f"into {PAGE.relative_to(ROOT)}")
+    asked = parser.parse_args(arguments)
+    if unknown := set(asked.parts) - set(PARTS):
+        parser.error(f"there is no {', '.join(sorted(unknown))}; there are {' '.join(PARTS)}")
+    # What a measured process logs goes to its own file; here it would hide the table.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    head = machine()
+    print(head)  # noqa: T201
+    found: list[tuple[str, Figure]] = []
+    for part in asked.parts or PARTS:
+        for one in import_module(f"bench.{part}").measure():
+            found.append((part, one))
+            row = f"{one.what:<84} {one.figure:>24} {one.goal:>8} {one.verdict}"
+            print(row.rstrip(), flush=True)  # noqa: T201
+    if asked.write:
+        write(PAGE, f"{head}\n\n{markdown(found)}")
+
+
+def machine() -> str:
+    """Say when and on what this was measured."""
+    model = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.machine(),
+    )
+    version = subprocess.run(  # noqa: S603  # our own command
+        ["git", "-C", ROOT, "describe", "--always", "--dirty"],  # noqa: S607  # the user's git
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.strip()
+    busy = ", ".join(f"{load:.1f}" for load in os.getloadavg())
+    return (
+        f"Measured {datetime.now(UTC):%Y-%m-%d %H:%M} UTC at {version or 'an export'}, with"
+        f" {os.cpu_count()} cores of {model}, Linux {platform.release()}, Python"
+        f" {platform.python_version()}; load before it began: {busy}."
+    )
+
+
+def write(page: Path, content: str) -> None:
+    """Put content between the page's two marker lines; the prose around them stays."""
+    before, begin, rest = page.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"{page} lacks the lines {BEGIN} and {END}; put them where the table goes")
+    page.write_text(f"{before}{BEGIN}\n\n{content}\n\n{END}{after}")
 
 
 if __name__ == "__main__":

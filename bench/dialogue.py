@@ -13,6 +13,8 @@ from support.gateway_process import Gateway
 from support.payloads import incoming_sms, phone
 from support.postgres import PostgresServer
 
+from bench.figures import Figure
+
 _A_SECOND = 50
 _SECONDS = 20
 _OFFICERS = 25
@@ -22,7 +24,7 @@ _KEYS = (_PIN, "2", "1", "0", "0", "3", "1", "2", "4", "0", "0", "0", "0", "4", 
 _REPORTS = 200
 
 
-def measure() -> Iterator[tuple[str, str]]:
+def measure() -> Iterator[Figure]:
     """Let officers walk the menu at a steady rate, and look at the slowest screens."""
     with tempfile.TemporaryDirectory() as folder, PostgresServer.start() as server:
         gateway = Gateway(
@@ -35,8 +37,8 @@ def measure() -> Iterator[tuple[str, str]]:
             gateway.close()
     for what, times in (("with a PIN", with_pin), ("without", others)):
         cuts = quantiles(times, n=100)
-        yield f"ussd screen {what}, 50/s, ms p50", f"{cuts[49]:.0f}"
-        yield f"ussd screen {what}, 50/s, ms p99", f"{cuts[98]:.0f}"
+        yield Figure(f"ussd screen {what}, 50/s, ms p50", f"{cuts[49]:.0f}")
+        yield Figure(f"ussd screen {what}, 50/s, ms p99", f"{cuts[98]:.0f}")
 
 
 def _prepare(gateway: Gateway) -> None:

@@ -2,10 +2,13 @@
 
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 
+from sqlalchemy import event
 from support.postgres import PostgresServer
 
+from bench.figures import Figure
 from gateway.messaging import receiving, sending
 from gateway.providers.base import InboundSms, Intake
 from gateway.reporting import draining
@@ -19,7 +22,7 @@ _MESSAGES = 1000
 _PHONES = 278
 
 
-def measure() -> Iterator[tuple[str, str]]:
+def measure() -> Iterator[Figure]:
     """Measure on SQLite in a folder of its own, then on a PostgreSQL of its own."""
     with tempfile.TemporaryDirectory() as folder:
         yield from _on("sqlite", f"sqlite:///{folder}/bench.db", folder)
@@ -27,12 +30,23 @@ def measure() -> Iterator[tuple[str, str]]:
             yield from _on("postgresql", server.new_database(), folder)
 
 
-def _on(name: str, url: str, folder: str) -> Iterator[tuple[str, str]]:
+def _on(name: str, url: str, folder: str) -> Iterator[Figure]:
     office = office_on(url, folder)
-    for what, work in (("accept", _accept), ("handle", _handle), ("send", _send)):
-        began = time.perf_counter()
+    asked: Counter[str] = Counter()
+    doing = ""
+
+    def hear(*_: object) -> None:
+        asked[doing] += 1
+
+    event.listen(office.database.engine, "before_cursor_execute", hear)
+    for doing, work in (("accept", _accept), ("handle", _handle), ("send", _send)):
+        began, cpu = time.perf_counter(), time.process_time()
         work(office)
-        yield f"{what}, {name}, messages/s", f"{_MESSAGES / (time.perf_counter() - began):.0f}"
+        took, cpu = time.perf_counter() - began, time.process_time() - cpu
+        yield Figure(f"{doing}, {name}, messages/s", f"{_MESSAGES / took:.0f}")
+        yield Figure(f"{doing}, {name}, ms of own CPU a message", f"{cpu / _MESSAGES * 1000:.2f}")
+        of_one = asked[doing] / _MESSAGES
+        yield Figure(f"{doing}, {name}, statements a message", f"{of_one:.1f}")
     office.database.dispose()
 
 

@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from support.corpus import by_hand, code_of, judge, varied  # they need the path above
 from support.slips import Became, clean_messages, patterns, slips, what_became
 
+from bench.figures import Figure
 from parsers.language import Language
 from parsers.loading import load
 from parsers.reading import LONGEST, read
@@ -56,25 +57,25 @@ _ODD_WORDS = (
 )
 
 
-def measure() -> Iterator[tuple[str, str]]:
+def measure() -> Iterator[Figure]:
     """Give the figures that `make bench` prints."""
     language = load()
     for name, messages in (("", by_hand(*ORDINARY)), (", stories too", by_hand(*TUNED, *HELD_OUT))):
         length = sum(len(message.text) for message in messages) / len(messages)
         what = f"texts of {length:.0f} characters read in a second, one core{name}"
-        yield what, f"{_speed(messages, language):.0f}"
+        yield Figure(what, f"{_speed(messages, language):.0f}")
     for name, messages in _corpora():
         right, wrong, asked, number = _shares(messages, language)
-        yield f"{name}, {number} messages: right", f"{right:.2%}"
-        yield f"{name}: stored wrong", f"{wrong:.2%}"
-        yield f"{name}: asked for or left to the officer", f"{asked:.2%}"
+        yield Figure(f"{name}, {number} messages: right", f"{right:.2%}")
+        yield Figure(f"{name}: stored wrong", f"{wrong:.2%}")
+        yield Figure(f"{name}: asked for or left to the officer", f"{asked:.2%}")
     for name, messages in (("patterns", patterns()), ("by hand", by_hand(*TUNED, *HELD_OUT))):
         became = _after_slips(messages, language)
         for what in Became:
-            yield f"{_SLIPS} slips, {name}: {what}", f"{became[what] / _SLIPS:.2%}"
+            yield Figure(f"{_SLIPS} slips, {name}: {what}", f"{became[what] / _SLIPS:.2%}")
     slowest, usual = _odd_texts(language)
-    yield f"odd texts of {LONGEST} characters: slowest, ms", f"{slowest:.1f}"
-    yield "odd texts: half of them within, ms", f"{usual:.1f}"
+    yield Figure(f"odd texts of {LONGEST} characters: slowest, ms", f"{slowest:.1f}")
+    yield Figure("odd texts: half of them within, ms", f"{usual:.1f}")
 
 
 def _corpora() -> list[tuple[str, Sequence]]:
@@ -143,8 +144,8 @@ def _make_odd_texts() -> Iterator[str]:
 def report() -> None:
     """Print the figures by code, then those of `measure`."""
     language = load()
-    for what, figure in measure():
-        print(f"{what:<56} {figure:>10}")  # noqa: T201
+    for one in measure():
+        print(f"{one.what:<56} {one.figure:>10}")  # noqa: T201
     for name, messages in _corpora():
         codes: dict[str, list] = {}
         for message in messages:

@@ -173,6 +173,13 @@ class PostgresServer:
             return False
         return True
 
+    @property
+    def pid(self) -> int:
+        """The server's first process, the parent of all others."""
+        if self._process is None:
+            raise PostgresUnavailableError("PostgreSQL is not running")
+        return self._process.pid
+
     def log_text(self) -> str:
         """Return what the server has written."""
         return (self._folder / "log").read_text(errors="replace")
