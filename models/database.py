@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -212,6 +213,35 @@ def insert_each_unless_there(
         statement.returning(*columns), [dict(one) for one in values]
     )
     return done.all()
+
+
+def insert_rows(session: Session, model: type[Any], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows that name the same columns, and read nothing of them back.
+
+    On PostgreSQL each column travels as one array: with a value for each row and column the driver
+    would spend more on the statement than the server on its rows.
+    """
+    if not rows:
+        return
+    table = model.__table__
+    if _is_sqlite(session):
+        session.connection().execute(sa.insert(table), [dict(row) for row in rows])
+        return
+    names = tuple(rows[0])
+    arrays = {name: [row[name] for row in rows] for name in names}
+    session.connection().execute(_insert_arrays(table, names), arrays)
+
+
+@cache
+def _insert_arrays(table: sa.Table, names: tuple[str, ...]) -> sa.Insert:
+    types = [table.c[name].type for name in names]
+    arrays = [
+        sa.cast(sa.bindparam(name, type_=(of := postgresql.ARRAY(type_, dimensions=1))), of)
+        for name, type_ in zip(names, types, strict=True)
+    ]
+    columns = (sa.column(name, type_) for name, type_ in zip(names, types, strict=True))
+    given = sa.func.unnest(*arrays).table_valued(*columns).render_derived(name="given")
+    return sa.insert(table).from_select(list(names), sa.select(*given.c), include_defaults=False)
 
 
 def insert_or_count(

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -31,7 +32,6 @@ from gateway.providers.base import (
 from models.database import UNAVAILABLE, Database
 from models.outbox import OutboundMessage, new_token
 from models.people import Phone
-from models.report import Report
 from models.states import Lane, MessageStatus
 from parsers import cleaning, segments
 
@@ -51,8 +51,7 @@ _RECORD_AGAIN_AFTER = (0.2, 1.0, 3.0)
 _RANK = {lane: rank for rank, lane in enumerate(Lane)}
 
 
-def queue(  # noqa: PLR0913  # a row has many columns, and each is named
-    session: Session,
+def compose(  # noqa: PLR0913  # a row has many columns, and each is named
     *,
     channel: str,
     phone_id: int,
@@ -62,25 +61,52 @@ def queue(  # noqa: PLR0913  # a row has many columns, and each is named
     counted_from: datetime,
     is_capped: bool = False,
     in_reply_to: int | None = None,
-    report: Report | None = None,
+    resend_if_unconfirmed: bool = False,
+) -> dict[str, Any]:
+    """Make the row of a message that is to be sent; its id and its report are still open."""
+    return {
+        "token": new_token(),
+        "channel": channel,
+        "phone_id": phone_id,
+        "text": text,
+        "reply_key": reply_key,
+        "is_capped": is_capped,
+        "lane": lane,
+        "lane_rank": _RANK[lane],
+        "status": MessageStatus.QUEUED,
+        "segments": segments.measure(text).segments,
+        "in_reply_to": in_reply_to,
+        "created_at": clock.now(),
+        "expires_at": counted_from + LIFE[lane],
+        "refused_by": [],
+        "attempts": 0,
+        "resend_if_unconfirmed": resend_if_unconfirmed,
+        "is_bound": False,
+    }
+
+
+def queue(  # noqa: PLR0913  # as compose
+    session: Session,
+    *,
+    channel: str,
+    phone_id: int,
+    text: str,
+    reply_key: str,
+    lane: Lane,
+    counted_from: datetime,
     resend_if_unconfirmed: bool = False,
 ) -> OutboundMessage:
     """Write a message in the caller's transaction: it leaves only if what it tells is so."""
     message = OutboundMessage(
-        channel=channel,
-        phone_id=phone_id,
-        text=text,
-        reply_key=reply_key,
-        is_capped=is_capped,
-        lane=lane,
-        lane_rank=_RANK[lane],
-        status=MessageStatus.QUEUED,
-        segments=segments.measure(text).segments,
-        in_reply_to=in_reply_to,
-        report=report,
-        created_at=clock.now(),
-        expires_at=counted_from + LIFE[lane],
-        resend_if_unconfirmed=resend_if_unconfirmed,
+        **compose(
+            channel=channel,
+            phone_id=phone_id,
+            text=text,
+            reply_key=reply_key,
+            lane=lane,
+            counted_from=counted_from,
+            resend_if_unconfirmed=resend_if_unconfirmed,
+        )
     )
     session.add(message)
     return message

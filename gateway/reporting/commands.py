@@ -3,11 +3,9 @@
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy.orm import Session
-
 from gateway import clock
 from gateway.reporting import keeping
-from gateway.reporting.desk import Desk
+from gateway.reporting.rounds import Round
 from gateway.reporting.senders import Sender
 from gateway.reporting.voice import Reply, Voice
 from models.report import Report
@@ -16,11 +14,11 @@ from parsers.reading import Item
 
 
 def run(
-    session: Session, desk: Desk, sender: Sender, item: Item, spoken_at: datetime
+    round_: Round, sender: Sender, item: Item, spoken_at: datetime
 ) -> tuple[Reply | None, Report | None]:
     """Do what a command asks; give the answer, if one is due, and the report that it is about."""
-    voice = desk.voice
-    command = desk.language.commands[item.code or ""]
+    voice = round_.desk.voice
+    command = round_.desk.language.commands[item.code or ""]
     if command.takes != "ref":
         return _without_number(voice, sender, item), None
     number = item.fields.get("ref")
@@ -30,30 +28,31 @@ def run(
     if command.not_open_yet:
         reply = voice.say("PETUGAS_BELUM", kode=command.code, no=str(number))
         return replace(reply, for_anyone=True), None
-    report, refusal = find(session, desk, sender, str(number), command.about)
+    report, refusal = find(round_, sender, str(number), command.about)
     if report is None:
         return refusal, None
-    return _about(session, desk, sender, item, report, spoken_at), report
+    return _about(round_, sender, item, report, spoken_at), report
 
 
 def find(
-    session: Session, desk: Desk, sender: Sender, number: str, about: str | None
+    round_: Round, sender: Sender, number: str, about: str | None
 ) -> tuple[Report | None, Reply | None]:
     """Find the report that a number names, or say why not.
 
     What is about a guest may come from any phone of the village; all else only from the phone that
     sent the report. A wrong number, an unknown one and somebody else's get the same answer.
     """
-    report = keeping.own_report(session, sender, number)
+    voice = round_.desk.voice
+    report = keeping.own_report(round_.session, sender, number)
     if report is None and about is not None:
-        report = keeping.villages_report(session, sender, number, about)
+        report = keeping.villages_report(round_.session, sender, number, about)
     if report is None or report.number is None:
-        return None, desk.voice.say("ERR_NOMOR", x=number)
+        return None, voice.say("ERR_NOMOR", x=number)
     if about is not None and report.code != about:
-        return None, desk.voice.of_report("ERR_BUKAN_WNA", number, report.code, report.state)
+        return None, voice.of_report("ERR_BUKAN_WNA", number, report.code, report.state)
     if about is not None and report.state is ReportState.INVALID:
         # Of guests that were never there nobody leaves or stays.
-        return None, desk.voice.of_report("STATUS", number, report.code, report.state)
+        return None, voice.of_report("STATUS", number, report.code, report.state)
     return report, None
 
 
@@ -69,27 +68,26 @@ def _without_number(voice: Voice, sender: Sender, item: Item) -> Reply | None:
 
 
 def _about(  # one row of a table: each command needs another part
-    session: Session,
-    desk: Desk,
+    round_: Round,
     sender: Sender,
     item: Item,
     report: Report,
     spoken_at: datetime,
 ) -> Reply:
-    voice = desk.voice
+    voice = round_.desk.voice
     number = report.number or ""
     match item.code:
         case "TAMBAH":
             text = str(item.fields.get("note", "")).strip()
             if not text:
                 return voice.of_report("ERR_TAMBAH_KOSONG", number, report.code, report.state)
-            keeping.add_note(desk, report, text, "added", spoken_at)
+            keeping.add_note(round_, report, text, "added", spoken_at)
             return voice.of_report("OK_TAMBAH", number, report.code, report.state)
         case "MASIH":
-            keeping.note_guest(report, "still_here", sender)
+            keeping.note_guest(round_, report, "still_here", sender)
             return voice.of_report("OK_MASIH", number, report.code, report.state)
         case "BATAL":
-            key = keeping.withdraw(session, desk.language, report)
+            key = keeping.withdraw(round_, report)
             return voice.of_report(key, number, report.code, report.state)
         case _:
             return voice.of_report("STATUS", number, report.code, report.state)

@@ -180,7 +180,9 @@ def count_failure(
     if session.get_one(Phone, message.phone_id).kind is not PhoneKind.MOBILE:
         return Handled("set_aside")
     reply = desk.voice.say("ERR_SISTEM")
-    handling.send_back(session, desk, message, reply, Told("set_aside"))
+    alone = Round(session, desk, [message])
+    handling.send_back(alone, message, reply, Told("set_aside"))
+    handling.end(alone)
     return Handled("set_aside", (reply.key,))
 
 

@@ -78,7 +78,7 @@ def handle(round_: Round, message: InboundMessage) -> Handled:
     A text without a code may only be put off, to wait for the rest of its report.
     """
     session, desk, phone = round_.session, round_.desk, round_.phone(message)
-    unread = _without_reading(session, desk, message, phone)
+    unread = _without_reading(round_, message, phone)
     if unread is not None:
         return unread
     heard = round_.hear(message)
@@ -88,7 +88,7 @@ def handle(round_: Round, message: InboundMessage) -> Handled:
         screen = officers_texts.answer(session, desk.switchboard, message, phone, heard.reading)
         if screen is not None:
             close(message, "menu")
-            send_back(session, desk, message, screen, Told("menu"))
+            send_back(round_, message, screen, Told("menu"))
             return Handled("menu", (screen.key,))
     told = _Handling(round_, message, sender, spoken_at).tell(heard.reading)
     if told is None:
@@ -104,15 +104,17 @@ def handle(round_: Round, message: InboundMessage) -> Handled:
             continue
         if is_late:
             reply = desk.voice.dated(reply, spoken_at.date())
-        send_back(session, desk, message, reply, one)
+        send_back(round_, message, reply, one)
         replies.append(reply.key)
+        if told.also:
+            round_.write_out()  # what one message may still be told depends on what it was told
     return Handled(told.outcome, tuple(replies))
 
 
 def end(round_: Round) -> None:
     """Do what is done once for all messages of a round, and write it all out."""
     keeping.link_received(round_)
-    round_.session.flush()
+    round_.write_out()
 
 
 def _look_for_flood(session: Session, message: InboundMessage, phone: Phone) -> None:
@@ -122,16 +124,14 @@ def _look_for_flood(session: Session, message: InboundMessage, phone: Phone) -> 
         alarms.raise_alarm(session, AlarmKind.FLOOD, phone.alias, says)
 
 
-def _without_reading(
-    session: Session, desk: Desk, message: InboundMessage, phone: Phone
-) -> Handled | None:
+def _without_reading(round_: Round, message: InboundMessage, phone: Phone) -> Handled | None:
     """Tell what is not read at all, or not yet, and is answered by nothing."""
-    if canaries.take(session, message):
+    if canaries.take(round_.session, message):
         close(message, "canary")
-    elif phone.number in desk.channels.own_numbers:
+    elif phone.number in round_.desk.channels.own_numbers:
         # One of our numbers to another, or to itself: they would answer each other for ever.
         close(message, "own")
-    elif (gathered := parts.gather(session, desk, message)) is Gathered.WAITS:
+    elif (gathered := parts.gather(round_, message)) is Gathered.WAITS:
         return Handled("waits")
     elif gathered is Gathered.LATE:
         close(message, "joined")
@@ -143,13 +143,10 @@ def _without_reading(
     return Handled(message.outcome) if message.outcome else None
 
 
-def send_back(
-    session: Session, desk: Desk, message: InboundMessage, reply: Reply, told: Told
-) -> None:
-    """Queue an answer to a message, by the channel that it belongs to."""
-    sending.queue(
-        session,
-        channel=desk.channels.for_reply(message.channel),
+def send_back(round_: Round, message: InboundMessage, reply: Reply, told: Told) -> None:
+    """Send an answer to a message, by the channel that it belongs to."""
+    row = sending.compose(
+        channel=round_.desk.channels.for_reply(message.channel),
         phone_id=message.phone_id,
         text=reply.text,
         reply_key=reply.key,
@@ -157,8 +154,8 @@ def send_back(
         lane=told.lane,
         counted_from=message.received_at,
         in_reply_to=message.id,
-        report=told.report,
     )
+    round_.send(row, told.report)
 
 
 def close(message: InboundMessage, outcome: str) -> None:
@@ -244,7 +241,7 @@ class _Handling:
                 self._take_early_answers(report)
             if arrival is not None:
                 linking.link_departure(self.session, report, arrival)
-                keeping.note_guest(arrival, "left", self.sender, number=report.number)
+                keeping.note_guest(self.round_, arrival, "left", self.sender, number=report.number)
         if not kept:
             return needless[0]
         first_item, first = kept[0]
@@ -270,7 +267,7 @@ class _Handling:
         return next((one for one in told if one.reply is not None), told[0])
 
     def _run(self, item: Item) -> Told:
-        reply, report = commands.run(self.session, self.desk, self.sender, item, self.spoken_at)
+        reply, report = commands.run(self.round_, self.sender, item, self.spoken_at)
         return Told("command", reply, (report,) if report else ())
 
     def _take_early_answers(self, report: Report) -> None:
@@ -317,9 +314,7 @@ class _Handling:
         if item.ask is None:
             return Told("chat")
         if self.sender.is_registered and self.message.text.strip() and self.desk.piece_wait:
-            joined = keeping.join(
-                self.session, self.desk, self.sender, self.message, self.spoken_at
-            )
+            joined = keeping.join(self.round_, self.sender, self.message, self.spoken_at)
             if joined is not None:
                 report, is_piece = joined
                 return Told("joined", None if is_piece else self._joined(report), (report,))
@@ -362,10 +357,10 @@ class _Handling:
         voice = self.desk.voice
         if not said:
             # `salah, ada anak umur 15`: what it says of them counts, whatever field it meant.
-            keeping.add_note(self.desk, newest, self.message.text, "added", self.spoken_at)
+            keeping.add_note(self.round_, newest, self.message.text, "added", self.spoken_at)
             reply = voice.of_report("ERR_RALAT", newest.number or "", newest.code, newest.state)
             return Told("rejected", reply, (newest,))
-        keeping.correct(self.desk, self.sender, newest, self.message, said)
+        keeping.correct(self.round_, self.sender, newest, self.message, said)
         return Told("corrected", voice.kept(keeping.as_kept(newest, self.sender)), (newest,))
 
     def _asked_again(self) -> Told | None:
@@ -377,7 +372,7 @@ class _Handling:
             return None
         if found.number is not None:
             # No answer, and yet of this report: `anak umur 15 semua` makes it urgent.
-            keeping.add_note(self.desk, found, self.message.text, "added", self.spoken_at)
+            keeping.add_note(self.round_, found, self.message.text, "added", self.spoken_at)
         reply = self.desk.voice.question(keeping.as_kept(found, self.sender))
         return Told("chat", reply, (found,))
 
@@ -416,7 +411,7 @@ class _Handling:
         number = item.fields.get("ref")
         if about is None or number is None:
             return None, None
-        found, refusal = commands.find(self.session, self.desk, self.sender, str(number), about)
+        found, refusal = commands.find(self.round_, self.sender, str(number), about)
         return found, Told("rejected", refusal) if found is None else None
 
     def _needless(self, item: Item) -> Told | None:

@@ -10,13 +10,12 @@ from sqlalchemy.orm import Session
 
 from gateway import clock
 from gateway.reporting import linking
-from gateway.reporting.desk import Desk
 from gateway.reporting.rounds import Round
 from gateway.reporting.senders import Sender
 from gateway.reporting.voice import URGENT, VILLAGE, Kept
 from models.inbox import InboundMessage
 from models.people import Village
-from models.report import Report, ReportEvent
+from models.report import Report
 from models.states import ReportState
 from parsers import cleaning, segments
 from parsers.answering import Answer, Question, choice
@@ -61,7 +60,7 @@ def keep(round_: Round, message: InboundMessage, sender: Sender, item: Item) -> 
     )
     round_.session.add(report)
     if is_draft:
-        _add_event(report, "drafted", missing=missing, unverified=report.unverified_reason)
+        round_.tell(report, "drafted", missing=missing, unverified=report.unverified_reason)
     else:
         _receive(round_, report)
     return report
@@ -71,10 +70,10 @@ def _receive(round_: Round, report: Report) -> None:
     """Give a report its number and its first state."""
     round_.give_number(report)
     report.move_to(ReportState.RECEIVED)
-    _add_event(report, "received", unverified=report.unverified_reason)
+    round_.tell(report, "received", unverified=report.unverified_reason)
     if round_.desk.language.forms[report.code].first_state == ReportState.CLOSED:
         report.move_to(ReportState.CLOSED)
-        _add_event(report, "closed", by="gateway")
+        round_.tell(report, "closed", by="gateway")
 
 
 def link_received(round_: Round) -> None:
@@ -84,7 +83,7 @@ def link_received(round_: Round) -> None:
     """
     alike = linking.link_alike(round_.session, round_.desk.language, round_.received)
     for report, numbers in alike.items():
-        _add_event(report, "linked", by="gateway", alike=numbers)
+        round_.tell(report, "linked", by="gateway", alike=numbers)
 
 
 def take_answer(
@@ -96,8 +95,8 @@ def take_answer(
 ) -> bool:
     """Put an answer into a draft, or into a report that still lacked it; say whether it fits."""
     if answer is not None:
-        _complete(round_.desk.language, sender, report, message, answer)
-    elif not _choose_village(sender, report, message):
+        _complete(round_, sender, report, message, answer)
+    elif not _choose_village(round_, sender, report, message):
         return False
     lacks = bool(report.missing or report.problems)
     report.asked_at = clock.now() if lacks else None
@@ -107,7 +106,7 @@ def take_answer(
 
 
 def _complete(
-    language: Language,
+    round_: Round,
     sender: Sender,
     report: Report,
     message: InboundMessage,
@@ -116,10 +115,10 @@ def _complete(
     added = {name: value for name, value in answer.fields.items() if name != "note"}
     village = [VILLAGE] if VILLAGE in report.missing else []
     report.flags = sorted({*report.flags, *answer.flags})
-    _take_in(language, sender, report, message, added, begun=answer.begun)
+    _take_in(round_.desk.language, sender, report, message, added, begun=answer.begun)
     report.problems = _stored(answer.problems)
     report.missing = [*answer.missing, *village]
-    _add_event(report, "completed", message=message.id, fields=added)
+    round_.tell(report, "completed", message=message.id, fields=added)
 
 
 def _take_in(
@@ -141,7 +140,7 @@ def _take_in(
 
 
 def correct(
-    desk: Desk,
+    round_: Round,
     sender: Sender,
     report: Report,
     message: InboundMessage,
@@ -150,15 +149,15 @@ def correct(
     """Put fields of a report right; what stood there before stays in its history."""
     new = {name: value for name, value in said.items() if name != "note"}
     before = {name: report.fields[name] for name in new if name in report.fields}
-    _take_in(desk.language, sender, report, message, new)
+    _take_in(round_.desk.language, sender, report, message, new)
     report.problems = [one for one in report.problems if one["field"] not in new]
     report.missing = [name for name in report.missing if name not in new]
     if not (report.missing or report.problems):
         report.asked_at = None
-    _add_event(report, "corrected", message=message.id, fields=new, before=before)
+    round_.tell(report, "corrected", message=message.id, fields=new, before=before)
 
 
-def _choose_village(sender: Sender, report: Report, message: InboundMessage) -> bool:
+def _choose_village(round_: Round, sender: Sender, report: Report, message: InboundMessage) -> bool:
     """Take a message as the answer to `which of your villages`; say whether it was one."""
     if report.missing != [VILLAGE] or report.problems:
         return False
@@ -170,24 +169,25 @@ def _choose_village(sender: Sender, report: Report, message: InboundMessage) -> 
         return False
     report.village_code = village.code
     report.missing = []
-    _add_event(report, "completed", message=message.id, village=village.code)
+    round_.tell(report, "completed", message=message.id, village=village.code)
     return True
 
 
 def join(
-    session: Session, desk: Desk, sender: Sender, message: InboundMessage, spoken_at: datetime
+    round_: Round, sender: Sender, message: InboundMessage, spoken_at: datetime
 ) -> tuple[Report, bool] | None:
     """Add a text without a code to the report that came just before or after it.
 
     Says with it whether the two are surely pieces of one long SMS: then the first one is full.
     """
-    found = session.execute(
+    wait = round_.desk.piece_wait
+    found = round_.session.execute(
         sa.select(Report, InboundMessage)
         .join(InboundMessage, InboundMessage.id == Report.inbox_id)
         .where(
             Report.phone_id == sender.phone.id,
-            Report.received_at >= message.received_at - desk.piece_wait,
-            Report.received_at <= message.received_at + desk.piece_wait,
+            Report.received_at >= message.received_at - wait,
+            Report.received_at <= message.received_at + wait,
             Report.state != ReportState.INVALID,
         )
         .order_by(Report.id.desc())
@@ -196,7 +196,7 @@ def join(
     if found is None:
         return None
     report, first = found
-    add_note(desk, report, message.text, "joined", spoken_at)
+    add_note(round_, report, message.text, "joined", spoken_at)
     measured = segments.measure(first.text)
     full = _FULL_GSM7 if measured.encoding == "GSM-7" else _FULL_UCS2
     is_piece = measured.units >= full
@@ -205,11 +205,12 @@ def join(
     return report, is_piece
 
 
-def add_note(desk: Desk, report: Report, text: str, event: str, spoken_at: datetime) -> None:
+def add_note(round_: Round, report: Report, text: str, event: str, spoken_at: datetime) -> None:
     """Add words to a report; what stood there stays, and it may become more urgent, never less."""
     report.note = f"{report.note}\n{text}".strip()
-    _add_event(report, event, note=text)
-    read_anew = read(f"{report.code} {text}", desk.language, now=spoken_at).items[0]
+    round_.tell(report, event, note=text)
+    language = round_.desk.language
+    read_anew = read(f"{report.code} {text}", language, now=spoken_at).items[0]
     new_flags = set(read_anew.flags) & {"minor", "about_official"} - set(report.flags)
     becomes_urgent = read_anew.urgency == URGENT and report.urgency != URGENT
     if read_anew.code != report.code or not (new_flags or becomes_urgent):
@@ -217,26 +218,26 @@ def add_note(desk: Desk, report: Report, text: str, event: str, spoken_at: datet
     report.flags = sorted({*report.flags, *new_flags})
     if becomes_urgent:
         report.urgency = URGENT
-    _add_event(report, "raised", by="gateway", flags=sorted(new_flags), urgency=report.urgency)
+    round_.tell(report, "raised", by="gateway", flags=sorted(new_flags), urgency=report.urgency)
 
 
-def withdraw(session: Session, language: Language, report: Report) -> str:
+def withdraw(round_: Round, report: Report) -> str:
     """Withdraw a report if its code and state allow it; give the key of the text that says so."""
-    form = language.forms[report.code]
+    form = round_.desk.language.forms[report.code]
     if report.state is ReportState.INVALID:
         return "OK_BATAL"
     if form.never_waits:
-        _add_event(report, "withdrawal_asked")
+        round_.tell(report, "withdrawal_asked")
         return "OK_BATAL_CATAT"
     untaken = {ReportState.RECEIVED, ReportState.NOTIFIED}
     if form.denies:
         untaken.add(ReportState.CLOSED)
     if report.state in untaken and report.move_to(ReportState.INVALID):
         report.asked_at = None
-        _add_event(report, "withdrawn")
-        arrival = linking.arrival_of(session, report)
+        round_.tell(report, "withdrawn")
+        arrival = linking.arrival_of(round_.session, report)
         if arrival is not None:
-            _add_event(arrival, "departure_withdrawn", by="gateway", number=report.number)
+            round_.tell(arrival, "departure_withdrawn", by="gateway", number=report.number)
         return "OK_BATAL"
     return "ERR_BATAL_TELAT"
 
@@ -260,10 +261,10 @@ def villages_report(session: Session, sender: Sender, number: str, code: str) ->
     ).one_or_none()
 
 
-def note_guest(report: Report, event: str, sender: Sender, **detail: object) -> None:
+def note_guest(round_: Round, report: Report, event: str, sender: Sender, **detail: object) -> None:
     """Put down what was said of a guest: still here, left, or not left after all."""
     by = "reporter" if report.phone_id == sender.phone.id else "village"
-    _add_event(report, event, by=by, **detail)
+    round_.tell(report, event, by=by, **detail)
 
 
 def as_kept(report: Report, sender: Sender) -> Kept:
@@ -313,18 +314,6 @@ def _stored(problems: Sequence[Problem]) -> list[dict[str, Any]]:
         }
         for one in problems
     ]
-
-
-def _add_event(report: Report, event: str, *, by: str = "reporter", **detail: object) -> None:
-    report.events.add(
-        ReportEvent(
-            event=event,
-            at=clock.now(),
-            by=by,
-            state=report.state,
-            detail={name: value for name, value in detail.items() if value is not None},
-        )
-    )
 
 
 def village_of(sender: Sender, text: str) -> Village | None:

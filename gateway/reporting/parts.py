@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from gateway import clock
 from gateway.reporting import keeping
-from gateway.reporting.desk import Desk
+from gateway.reporting.rounds import Round
 from models.inbox import InboundMessage
 from models.report import Report
 from parsers import masking, segments
@@ -39,19 +39,20 @@ class Gathered(Enum):
     """The others have been handled without it; it was added to their report."""
 
 
-def gather(session: Session, desk: Desk, message: InboundMessage) -> Gathered:
+def gather(round_: Round, message: InboundMessage) -> Gathered:
     """Join into this row what has come of its long message; the other rows are done with it."""
     if message.part_total is None or message.parts > 1 or _INCOMPLETE in message.flags:
         return Gathered.READY
+    session = round_.session
     if _came_before(session, message):
         return Gathered.AGAIN
     others = _rows(session, message, InboundMessage.handled_at.is_(None))
     found = {one.part_number: one for one in reversed(others)} | {message.part_number: message}
     if len(found) < message.part_total:
-        late = _take_late(session, desk, message)
+        late = _take_late(round_, message)
         if late is not None:
             return late
-        until = min(one.received_at for one in found.values()) + desk.part_wait
+        until = min(one.received_at for one in found.values()) + round_.desk.part_wait
         if clock.now() < until:
             message.handle_after = until
             return Gathered.WAITS
@@ -120,8 +121,9 @@ def _join(message: InboundMessage, parts: list[InboundMessage]) -> None:
             one.outcome = "part"
 
 
-def _take_late(session: Session, desk: Desk, message: InboundMessage) -> Gathered | None:
+def _take_late(round_: Round, message: InboundMessage) -> Gathered | None:
     """Add a part to what was understood without it, or else read both together now."""
+    session, zone = round_.session, round_.desk.timezone
     handled = _rows(session, message, InboundMessage.handled_at.is_not(None))
     without = [
         one
@@ -137,8 +139,8 @@ def _take_late(session: Session, desk: Desk, message: InboundMessage) -> Gathere
         sa.select(Report).where(Report.inbox_id == before.id).order_by(Report.id).limit(1)
     ).first()
     if report is not None:
-        spoken_at = clock.spoken_at(message.network_time, message.received_at, desk.timezone)
-        keeping.add_note(desk, report, message.text, "joined", spoken_at)
+        spoken_at = clock.spoken_at(message.network_time, message.received_at, zone)
+        keeping.add_note(round_, report, message.text, "joined", spoken_at)
         return Gathered.LATE
     in_order = sorted((before, message), key=lambda one: one.part_number or 0)
     message.text, _ = masking.mask_documents("".join(one.text for one in in_order))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from itertools import islice
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
@@ -21,9 +22,11 @@ from gateway.reporting import senders
 from gateway.reporting.desk import Desk
 from gateway.reporting.limits import HOUR
 from gateway.reporting.senders import Sender
+from models.database import insert_rows
 from models.inbox import InboundMessage
+from models.outbox import OutboundMessage
 from models.people import Phone
-from models.report import ConfirmationNumber, Report
+from models.report import ConfirmationNumber, Report, ReportEvent
 from models.states import ReportState
 from parsers import numbers
 from parsers.reading import Outcome, Reading, key_of, read
@@ -78,6 +81,8 @@ class Round:
         self.desk = desk
         self.received: list[Report] = []
         """What has been given a number in this round."""
+        self._events: list[tuple[Report, dict[str, Any]]] = []
+        self._outgoing: list[tuple[dict[str, Any], Report | None]] = []
         self._messages = messages
         self._phones: dict[int, Phone] = {}
         self._senders: dict[int, Sender] = {}
@@ -279,6 +284,30 @@ class Round:
     def changed(self, phone_id: int) -> None:
         """Say that a message has written what may be looked up again for its own phone."""
         self._changed.add(phone_id)
+
+    # What becomes of the messages
+
+    def tell(self, report: Report, event: str, *, by: str = "reporter", **detail: object) -> None:
+        """Put down what happened to a report."""
+        told = {name: value for name, value in detail.items() if value is not None}
+        at, state = clock.now(), report.state
+        row = {"event": event, "at": at, "by": by, "state": state, "detail": told}
+        self._events.append((report, row))
+
+    def send(self, row: dict[str, Any], report: Report | None) -> None:
+        """Send a message (see `sending.compose`), perhaps about a report."""
+        self._outgoing.append((row, report))
+
+    def write_out(self) -> None:
+        """Write all that has become of the messages so far, in few statements."""
+        self.session.flush()  # reports have their ids now
+        events = [{"report_id": report.id, **row} for report, row in self._events]
+        outgoing = [
+            {"report_id": report.id if report else None, **row} for row, report in self._outgoing
+        ]
+        self._events, self._outgoing = [], []
+        insert_rows(self.session, ReportEvent, events)
+        insert_rows(self.session, OutboundMessage, outgoing)
 
     # Numbers
 
