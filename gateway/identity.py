@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from gateway import clock, keys
 from gateway.audit import Audit
 from gateway.keys import derived_key
-from models.database import insert_many_unless_there, insert_unless_there
+from models.database import insert_many_unless_there, insert_unless_there, is_one_of
 from models.people import Mark, Phone, PhoneKind
 from parsers import msisdn
 from parsers.msisdn import Sender
@@ -68,7 +68,7 @@ class Directory:
     def phones(self, session: Session, senders: Iterable[Sender]) -> dict[Sender, Phone]:
         """Find the rows of several senders in one statement, and make those that are not there."""
         wanted = {self.lookup(sender): sender for sender in senders}
-        rows = session.scalars(sa.select(Phone).where(Phone.lookup.in_(wanted)))
+        rows = session.scalars(sa.select(Phone).where(is_one_of(session, Phone.lookup, wanted)))
         found = {wanted[phone.lookup]: phone for phone in rows}
         # In one order, whoever makes them: two processes must not wait for each other.
         for lookup in sorted(wanted.keys()):

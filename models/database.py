@@ -261,6 +261,30 @@ def insert_or_count(
     )
 
 
+def is_one_of(
+    session: Session, column: InstrumentedAttribute[V], values: Iterable[V]
+) -> sa.ColumnElement[bool]:
+    """Tell rows of which a column has one of some values.
+
+    On PostgreSQL the values travel as one array: with a parameter for each, the driver would read
+    another statement for each number of values.
+    """
+    wanted = list(values)
+    if _is_sqlite(session):
+        return column.in_(wanted)
+    return column == sa.any_(sa.literal(wanted, postgresql.ARRAY(column.type)))
+
+
+def draw_ids(session: Session, model: type[Any], many: int) -> list[int | None]:
+    """Draw ids for new rows before they are written; None where the database gives them then."""
+    if _is_sqlite(session):
+        return [None] * many
+    sequence = sa.func.pg_get_serial_sequence(model.__tablename__, "id")
+    drawn = sa.select(sa.func.nextval(sa.cast(sequence, sa.Text).op("::")(sa.text("regclass"))))
+    each = sa.func.generate_series(1, many).table_valued("one")
+    return list(session.connection().execute(drawn.select_from(each)).scalars())
+
+
 def for_each(
     session: Session,
     types: Mapping[str, sa.types.TypeEngine[Any]],

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from gateway import clock, logs
 from gateway.messaging import alarms, standing, tries
 from gateway.providers.base import ReportedDelivery
-from models.database import insert_or_count, lock_names
+from models.database import for_each, insert_or_count, is_one_of, lock_names
 from models.outbox import DeliveryReport, OutboundMessage, new_token
 from models.states import AlarmKind, Fault, MessageStatus
 from parsers import cleaning, msisdn
@@ -72,9 +72,21 @@ def heed_waiting(session: Session, messages: Sequence[OutboundMessage]) -> None:
     known = {(one.channel, one.provider_key): one for one in messages if one.provider_key}
     if not known:
         return
+    keys = [{"channel": channel, "provider_key": key} for channel, key in known]
+    found = for_each(
+        session,
+        {"channel": sa.Text(), "provider_key": sa.Text()},
+        keys,
+        lambda key: sa.select(DeliveryReport.id).where(
+            DeliveryReport.channel == key["channel"],
+            DeliveryReport.provider_key == key["provider_key"],
+        ),
+    )
+    if not found:
+        return
     waiting = session.scalars(
         sa.select(DeliveryReport)
-        .where(sa.tuple_(DeliveryReport.channel, DeliveryReport.provider_key).in_(sorted(known)))
+        .where(is_one_of(session, DeliveryReport.id, [row[0] for row in found]))
         .order_by(DeliveryReport.id)
     ).all()
     for report in waiting:

@@ -29,7 +29,7 @@ from gateway.providers.base import (
     SendUnconfirmed,
     Throttled,
 )
-from models.database import UNAVAILABLE, Database
+from models.database import UNAVAILABLE, Database, is_one_of
 from models.outbox import OutboundMessage, new_token
 from models.people import Phone
 from models.states import Lane, MessageStatus
@@ -257,7 +257,7 @@ def _record(
             standing.note_success(session, channel)
         rows = session.scalars(
             sa.select(OutboundMessage)
-            .where(OutboundMessage.id.in_([sent.id for sent in done]))
+            .where(is_one_of(session, OutboundMessage.id, [sent.id for sent in done]))
             .order_by(OutboundMessage.id)
             .with_for_update()
         )

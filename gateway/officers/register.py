@@ -15,7 +15,7 @@ from gateway.audit import Audit
 from gateway.identity import Directory
 from gateway.officers import figures
 from gateway.officers.institutions import Institution
-from models.database import lock_name
+from models.database import is_one_of, lock_name
 from models.officers import Officer, OfficerRole
 from models.people import Phone, Village
 from parsers import msisdn
@@ -160,7 +160,9 @@ def by_phone(session: Session, phone_id: int) -> Officer | None:
 def by_phones(session: Session, phone_ids: Sequence[int]) -> dict[int, Officer]:
     """Find the officers whose phones these are now, by the phones' ids."""
     found = session.scalars(
-        sa.select(Officer).where(Officer.phone_id.in_(phone_ids), Officer.ended_at.is_(None))
+        sa.select(Officer).where(
+            is_one_of(session, Officer.phone_id, phone_ids), Officer.ended_at.is_(None)
+        )
     )
     return {officer.phone_id: officer for officer in found}
 

@@ -12,7 +12,7 @@ from gateway.reporting import handling
 from gateway.reporting.desk import Desk
 from gateway.reporting.handling import Handled, Told
 from gateway.reporting.rounds import Round, in_rounds
-from models.database import UNAVAILABLE, Database, Turn, lock_name, try_to_lock
+from models.database import UNAVAILABLE, Database, Turn, is_one_of, lock_name, try_to_lock
 from models.inbox import InboundMessage
 from models.people import Phone, PhoneKind
 
@@ -151,7 +151,7 @@ def _take(session: Session, most: int) -> list[InboundMessage]:
     return list(
         session.scalars(
             sa.select(InboundMessage)
-            .where(is_waiting(), InboundMessage.phone_id.in_(ours))
+            .where(is_waiting(), is_one_of(session, InboundMessage.phone_id, ours))
             .order_by(InboundMessage.id)
             .limit(most)
         )

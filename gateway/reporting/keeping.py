@@ -81,6 +81,7 @@ def link_received(round_: Round) -> None:
 
     At the end of the round: then all of it is written, and two of one round find each other.
     """
+    round_.write_out()
     alike = linking.link_alike(round_.session, round_.desk.language, round_.received)
     for report, numbers in alike.items():
         round_.tell(report, "linked", by="gateway", alike=numbers)

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from models.base import UtcDateTime
-from models.database import for_each
+from models.database import for_each, insert_rows
 from models.report import LinkKind, Report, ReportLink
 from models.states import ReportState
 from parsers.language import Language
@@ -40,17 +40,16 @@ def link_alike(
 ) -> dict[Report, list[str]]:
     """Link new reports to those of their village that may tell of the same; give their numbers.
 
-    The new ones, too, are linked to one another, each to those before it.
+    The new ones, which are written already, are linked to one another, each to those before it.
     """
     groups: dict[str, list[Report]] = defaultdict(list)
     for report in reports:
         alike_by = language.forms[report.code].alike_by
         if report.village_code is not None and alike_by in report.fields:
             groups[alike_by or ""].append(report)
-    if groups:
-        session.flush()  # all have their ids now
     new = {report.id: place for place, report in enumerate(reports)}
     linked: dict[Report, list[str]] = {}
+    links: list[dict[str, Any]] = []
     for alike_by, group in groups.items():
         found: dict[int, list[_Pair]] = defaultdict(list)
         for pair in _alike(session, alike_by, group):
@@ -59,10 +58,10 @@ def link_alike(
             place = new[report.id]
             before = (pair for pair in found[report.id] if new.get(pair.other_id, -1) < place)
             alike = list(islice(before, _MOST_LINKS))
-            for pair in alike:
-                _link(session, report.id, pair.other_id, LinkKind.LIKENESS)
+            links += [_link(report.id, pair.other_id, LinkKind.LIKENESS) for pair in alike]
             if alike:
                 linked[report] = [pair.number or "" for pair in alike]
+    insert_rows(session, ReportLink, links)
     return linked
 
 
@@ -118,7 +117,7 @@ def _alike(session: Session, alike_by: str, reports: Sequence[Report]) -> Iterab
 def link_departure(session: Session, departure: Report, arrival: Report) -> None:
     """Link a report of a departure to the arrival whose number it gave."""
     session.flush()  # both have their ids now
-    _link(session, departure.id, arrival.id, LinkKind.DEPARTURE)
+    insert_rows(session, ReportLink, [_link(departure.id, arrival.id, LinkKind.DEPARTURE)])
 
 
 def arrival_of(session: Session, departure: Report) -> Report | None:
@@ -147,5 +146,5 @@ def linked_numbers(session: Session, report_id: int) -> list[str]:
     return [number for number in dict.fromkeys(found) if number is not None]
 
 
-def _link(session: Session, report_id: int, other_id: int, kind: LinkKind) -> None:
-    session.add(ReportLink(report_id=report_id, other_id=other_id, kind=kind))
+def _link(report_id: int, other_id: int, kind: LinkKind) -> dict[str, Any]:
+    return {"report_id": report_id, "other_id": other_id, "kind": kind}

@@ -22,7 +22,7 @@ from gateway.reporting import senders
 from gateway.reporting.desk import Desk
 from gateway.reporting.limits import HOUR
 from gateway.reporting.senders import Sender
-from models.database import insert_rows
+from models.database import draw_ids, for_each, insert_rows, is_one_of
 from models.inbox import InboundMessage
 from models.outbox import OutboundMessage
 from models.people import Phone
@@ -100,7 +100,9 @@ class Round:
         if message.phone_id not in self._phones:
             wanted = self._ids()
             with self.session.no_autoflush:
-                found = self.session.scalars(sa.select(Phone).where(Phone.id.in_(wanted)))
+                found = self.session.scalars(
+                    sa.select(Phone).where(is_one_of(self.session, Phone.id, wanted))
+                )
             self._phones |= {phone.id: phone for phone in found}
         return self._phones[message.phone_id]
 
@@ -142,7 +144,7 @@ class Round:
         asked = self.session.scalars(
             sa.select(Report)
             .where(
-                Report.phone_id.in_(phone_ids),
+                is_one_of(self.session, Report.phone_id, phone_ids),
                 Report.asked_at.is_not(None),
                 Report.asked_at > clock.now() - A_DAY,
             )
@@ -165,14 +167,7 @@ class Round:
             }
             since = min(one.received_at for one in self._messages) - A_DAY
             with self.session.no_autoflush:
-                reports = self.session.scalars(
-                    sa.select(Report)
-                    .where(
-                        sa.tuple_(Report.phone_id, Report.text_key).in_(sorted(keys)),
-                        Report.received_at > since,
-                    )
-                    .order_by(Report.id)
-                )
+                reports = self._with_texts(keys, since)
             found = defaultdict(list)
             for report in reports:
                 found[report.phone_id, report.text_key].append(report)
@@ -183,6 +178,22 @@ class Round:
             if report.received_at > message.received_at - A_DAY
             and report.state is not ReportState.INVALID
         ]
+
+    def _with_texts(self, keys: Iterable[tuple[int, str]], since: datetime) -> Sequence[Report]:
+        ids = for_each(
+            self.session,
+            {"phone_id": sa.BigInteger(), "text_key": sa.Text()},
+            [{"phone_id": phone_id, "text_key": text_key} for phone_id, text_key in sorted(keys)],
+            lambda key: sa.select(Report.id).where(
+                Report.phone_id == key["phone_id"],
+                Report.text_key == key["text_key"],
+                Report.received_at > since,
+            ),
+        )
+        if not ids:
+            return []
+        wanted = is_one_of(self.session, Report.id, [row[0] for row in ids])
+        return self.session.scalars(sa.select(Report).where(wanted).order_by(Report.id)).all()
 
     def _heard_plainly(self, message: InboundMessage) -> Heard | None:
         """Give what is heard of a message that needs no joining; None where it cannot be read."""
@@ -207,7 +218,7 @@ class Round:
                 self._chats = self.session.scalars(
                     sa.select(InboundMessage)
                     .where(
-                        InboundMessage.phone_id.in_(self._ids()),
+                        is_one_of(self.session, InboundMessage.phone_id, self._ids()),
                         InboundMessage.received_at > since,
                         InboundMessage.outcome == "chat",
                         InboundMessage.network_time.is_not(None),
@@ -245,7 +256,9 @@ class Round:
             )
             ids = [each.id for each in self._messages]
             with self.session.no_autoflush:
-                rows = self.session.execute(sa.select(one.id, last).where(one.id.in_(ids)))
+                rows = self.session.execute(
+                    sa.select(one.id, last).where(is_one_of(self.session, one.id, ids))
+                )
             self._before |= {row[0]: row[1] for row in rows}
         last_id = self._before[message.id]
         before = self.session.get(InboundMessage, last_id) if last_id is not None else None
@@ -271,7 +284,7 @@ class Round:
         rows = self.session.execute(
             sa.select(Report.phone_id, Report.village_code, sa.func.count())
             .where(
-                Report.phone_id.in_(phone_ids),
+                is_one_of(self.session, Report.phone_id, phone_ids),
                 Report.received_at >= begin,
                 Report.received_at < end,
                 Report.code.not_in(denials),
@@ -300,7 +313,12 @@ class Round:
 
     def write_out(self) -> None:
         """Write all that has become of the messages so far, in few statements."""
-        self.session.flush()  # reports have their ids now
+        new = [one for one in self.session.new if isinstance(one, Report)]
+        for report, drawn in zip(new, draw_ids(self.session, Report, len(new)), strict=True):
+            if drawn is not None:
+                # Else the driver asks for each one's id in one long statement.
+                report.id = drawn
+        self.session.flush()
         events = [{"report_id": report.id, **row} for report, row in self._events]
         outgoing = [
             {"report_id": report.id if report else None, **row} for row, report in self._outgoing

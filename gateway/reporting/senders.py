@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway.officers import register
+from models.database import is_one_of
 from models.officers import Officer
 from models.people import Phone, Reporter, Village
 
@@ -44,7 +45,7 @@ def who_sent(
     rows = session.execute(
         sa.select(Reporter.phone_id, Village, Reporter.ended_at, Reporter.ended_reason)
         .join(Village, Reporter.village_code == Village.code)
-        .where(Reporter.phone_id.in_(ids))
+        .where(is_one_of(session, Reporter.phone_id, ids))
         .order_by(Village.code, Reporter.id)
     )
     for phone_id, village, ended_at, why in rows:
