@@ -575,15 +575,16 @@ _HOLDING = sa.text(
 )
 
 
-def hold(database: Database, name: str, lasts: float = _HOLD_LASTS) -> Hold:
+def hold(database: Database, name: str, lasts: float | None = None) -> Hold:
     """Prepare to take a lock of that name; nothing is opened until it is tried.
 
-    Its holder must `take` it again within `lasts` seconds, or PostgreSQL gives it to another.
+    Its holder must `take` it again within `lasts` seconds (ten unless told), or PostgreSQL gives it
+    to another.
     """
     holder = f"{socket.gethostname()[:24]} process {os.getpid()}"
     if database.is_sqlite:
         return _FileHold(Path(database.url.database or "timpora.db"), name, holder)
-    return _SessionHold(database.url, name, holder, lasts)
+    return _SessionHold(database.url, name, holder, lasts or _HOLD_LASTS)
 
 
 def holder_of(database: Database, name: str) -> str | None:
