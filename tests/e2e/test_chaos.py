@@ -34,7 +34,11 @@ from support.waiting import wait_until
 from models.inbox import InboundMessage
 from models.report import Report
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480 + 3 * LONG_ROUND)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.alone,
+    pytest.mark.timeout(480 + 3 * LONG_ROUND),
+]
 
 PHONES = [phone(number) for number in range(600)]
 OWN_NUMBER, ADMIN = phone(990_001), phone(990_002)
