@@ -28,13 +28,17 @@ from support.postgres import PostgresServer
 from support.redis_server import RedisServer
 from support.site import LONG_ROUND, Site, pause, seed_of_this_run
 from support.tally import Measure
-from support.traffic import Form, Heard, Traffic, Wire, reports_of
+from support.traffic import NO_ANSWER, Form, Heard, Traffic, Wire, reports_of
 from support.waiting import wait_until
 
 from models.inbox import InboundMessage
 from models.report import Report
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300 + 3 * LONG_ROUND)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.alone,
+    pytest.mark.timeout(480 + 3 * LONG_ROUND),
+]
 
 PHONES = [phone(number) for number in range(600)]
 OWN_NUMBER, ADMIN = phone(990_001), phone(990_002)
@@ -175,7 +179,7 @@ def test_redis_that_evicts_what_it_holds_costs_time_and_no_message(ground: Groun
         flows(traffic, 50)
         limit(0)
 
-    assert traffic.wait().statuses.keys() == {200}
+    assert traffic.wait().statuses.keys() <= {200, NO_ANSWER}
     ground.assert_accounted(traffic.heard)
 
 
@@ -235,7 +239,7 @@ def test_a_full_disk_is_answered_503_where_the_database_is_on_it_and_all_goes_on
     else:
         assert (answers, is_kept) == ([503, 503], False)
         heard.unanswered.append(sms)
-    assert heard.statuses.keys() <= {200, 503}
+    assert heard.statuses.keys() <= {200, 503, NO_ANSWER}
     ground.assert_accounted(heard)
 
 
@@ -261,7 +265,7 @@ def test_jobs_of_another_release_or_of_somebody_else_are_set_aside_and_the_queue
         client.rpush(ours.key, "no-such-job")
         with ground.traffic(10, 1) as traffic:
             traffic.wait()
-        wait_until(lambda: ours.count == 0, within=30, what="the queue is empty")
+        wait_until(lambda: ours.count == 0, within=120, what="the queue is empty")
         failed = set(FailedJobRegistry(queue=ours).get_job_ids())
 
     # Set aside for whoever looks; those that name what is ours were run, without a callback.

@@ -139,7 +139,7 @@ def assert_all_accounted(
     provider: AfricasTalkingServer,
     *,
     heard: Heard,
-    within: float = 90,
+    within: float = 180,
 ) -> Books:
     """Wait until nothing is under way, and check that all of it adds up; return the books.
 

@@ -176,20 +176,19 @@ class Site:
         To a program that is a full disk: each write that would need more room fails. It needs no
         root, and other programs keep their room.
         """
-        pids = [pid for seat in self.of("web") for pid in _family(seat)]
-        for pid in pids:
-            _limit_files(pid, 0)
+        self._limit_files_of_web(0)
         try:
             yield
         finally:
-            for pid in pids:
-                _limit_files(pid, resource.RLIM_INFINITY)
+            self._limit_files_of_web(resource.RLIM_INFINITY)
 
-
-def _family(seat: Seat) -> list[int]:
-    if seat.process is None:
-        return []
-    return [seat.process.popen.pid, *(child.pid for child in seat.process.tree())]
+    def _limit_files_of_web(self, most: int) -> None:
+        for seat in self.of("web"):
+            if seat.process is not None:
+                # The parent first: a child that it starts from now on has its limit.
+                _limit_files(seat.process.popen.pid, most)
+                for child in seat.process.tree():
+                    _limit_files(child.pid, most)
 
 
 def _limit_files(pid: int, most: int) -> None:

@@ -22,7 +22,8 @@ Form = Mapping[str, str]
 #: Longer than any answer may take; one that takes longer counts as none.
 _ANSWER_WITHIN = 40
 _PAUSE_AFTER_FAILURE = 0.1
-_NO_ANSWER = 0
+#: In the place of a status. A kept connection may also be closed just as it is used again.
+NO_ANSWER = 0
 
 
 def reports_of(senders: Iterable[str], each: int, **fields: str) -> list[list[dict[str, str]]]:
@@ -58,7 +59,7 @@ class Wire:
             answer.read()
         except (OSError, http.client.HTTPException):
             self.hang_up(target.netloc)
-            return _NO_ANSWER
+            return NO_ANSWER
         return answer.status
 
     def hang_up(self, netloc: str = "") -> None:
