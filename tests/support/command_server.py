@@ -7,7 +7,6 @@ and streams of its own, and shares nothing with another but what had been import
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Self
+from uuid import uuid4
 
 from support.die_with_parent import launch
 from support.forking_commands import NUMBER
@@ -28,19 +28,19 @@ class CommandServer:
     """The process that has imported the commands; ask it from as many threads as you like."""
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="timpora-commands-"))
-        self._socket = self._folder / "socket"
+        # A name and a file without a place: nothing of it is left, however this process ends.
+        self._address = f"\0timpora-tests-commands-{uuid4().hex}"
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - for as long as the server
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, root: Path, path: str) -> Self:
         """Start it in the product's folder, with `path` as its PATH; it dies with us."""
-        with (self._folder / "log").open("wb") as log:
-            self._process = launch(
-                [sys.executable, str(SCRIPT), str(self._socket)],
-                output=log,
-                environment={"PATH": path, "HOME": str(self._folder)},
-                folder=root,
-            )
+        self._process = launch(
+            [sys.executable, str(SCRIPT), self._address.removeprefix("\0")],
+            output=self._log,
+            environment={"PATH": path, "HOME": "/"},
+            folder=root,
+        )
         return self
 
     def tree(self) -> list[ProcessId]:
@@ -48,12 +48,12 @@ class CommandServer:
         return descendants(self._process.pid) if self._process else []
 
     def close(self) -> None:
-        """End it, and remove its folder."""
+        """End it."""
         if self._process is not None:
             self._process.kill()
             self._process.wait(10)
             self._process = None
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._log.close()
 
     def run(
         self,
@@ -95,7 +95,7 @@ class CommandServer:
         while True:
             connection = socket.socket(socket.AF_UNIX)
             try:
-                connection.connect(str(self._socket))
+                connection.connect(self._address)
             except OSError:
                 connection.close()
                 if self._process is None or self._process.poll() is not None:
@@ -107,7 +107,7 @@ class CommandServer:
                 return connection
 
     def _log_text(self) -> str:
-        return (self._folder / "log").read_text(errors="replace")[-2000:]
+        return _read(self._log)[-2000:]
 
 
 def _read(stream: IO[bytes]) -> str:

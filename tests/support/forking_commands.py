@@ -1,9 +1,10 @@
 """The process that has imported the `timpora` commands, and becomes one of them in a fork.
 
-    forking_commands.py SOCKET
+    forking_commands.py ADDRESS
 
-A request is its length, then JSON with argv, env and folder; with it come the three streams. The
-answer is the status, as wait() gives it. Who hangs up ends the command.
+ADDRESS names an abstract socket. A request is its length, then JSON with argv, env and folder; with
+it come the three streams. The answer is the status, as wait() gives it. Who hangs up ends the
+command.
 """
 
 import gc
@@ -26,7 +27,7 @@ _STREAMS = 3
 def serve(address: str) -> dict[str, Any]:
     """Fork for each request; return it, in the process that is to carry it out."""
     listener = socket.socket(socket.AF_UNIX)
-    listener.bind(address)
+    listener.bind(f"\0{address}")
     listener.listen(16)
     # Nobody waits for the go-betweens.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
