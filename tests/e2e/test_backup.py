@@ -84,7 +84,8 @@ def assert_nothing_is_torn(rows: dict[str, list[dict[str, Any]]]) -> None:
     handled = {row["id"] for row in rows["inbox"] if row["handled_at"]}
     assert reported == answered == handled
     assert handled <= {row["id"] for row in rows["inbox"]}
-    assert len(rows["confirmation_numbers"]) == len(rows["reports"])
+    # A number that is drawn in vain is a gap.
+    assert len(rows["confirmation_numbers"]) >= len(rows["reports"])
 
 
 def test_a_gateway_under_load_is_copied_dies_and_goes_on_on_another_machine(
@@ -197,7 +198,8 @@ def test_killed_in_the_middle_neither_leaves_anything_half_done(
     assert len(dump_database(box.database_url)["phones"]) == MANY
     refused = box.cli("restore", str(file), check=False)
     assert refused.returncode == 1
-    assert f"not empty ({MANY} phones" in refused.stderr
+    assert "not empty (" in refused.stderr
+    assert f"{MANY} phones" in refused.stderr
     assert "mend: " in refused.stderr
     box.close()
 
