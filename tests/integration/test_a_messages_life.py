@@ -3,7 +3,7 @@
 Hypothesis makes up what happens to a gateway: people text, providers deliver again, refuse, time
 out and throttle, workers die at any statement, sweepers give up, people decide. After each step the
 database is compared, by plain SQL, with a model that is too simple to be wrong.
-`TIMPORA_TEST_LIVES` says how many lives are lived, however long it takes; a failure prints the
+`TEST_LIVES` says how many lives are lived, however long it takes; a failure prints the
 shortest life that shows it, as a program.
 """
 # ruff: noqa: FBT001  # Hypothesis gives the arguments of rules by name
@@ -156,7 +156,7 @@ def _split(statement: str) -> Iterable[str]:
 
 @pytest.mark.timeout(0)  # it ends by itself; a failure is made as short as it can be first
 def test_whatever_happens_nothing_is_lost_and_nothing_doubled(stage: Stage):
-    asked_for = os.environ.get("TIMPORA_TEST_LIVES")
+    asked_for = os.environ.get("TEST_LIVES")
     until = time.monotonic() + (math.inf if asked_for else SECONDS)
     for _ in range(math.ceil(int(asked_for or LIVES) / _AT_A_TIME)):
         run_state_machine_as_test(
@@ -336,7 +336,6 @@ class Life(RuleBasedStateMachine):
                 status = self._outbox()[handed.token].status
                 assert status == "delivered", f"its delivery report was missed: {status}"
 
-    @precondition(lambda self: self.ledger.handed)
     @rule(
         which=ANY,
         status=st.sampled_from(_SAID),
@@ -353,6 +352,8 @@ class Life(RuleBasedStateMachine):
         cut: Cut | None,
     ) -> None:
         """A delivery report comes: right, again, after a better one, or of nothing we know."""
+        if not self.ledger.handed:
+            return  # no precondition: what two at once come to is not the same each time
         handed = self.ledger.handed[which % len(self.ledger.handed)]
         named = {"id": handed.given_id, "token": handed.token}.get(by, f"nobody-{which}")
         if status is not MessageStatus.FAILED:
@@ -370,7 +371,6 @@ class Life(RuleBasedStateMachine):
             found = [one for one in after.values() if one.id == row.id]
             assert [one.status in allowed for one in found] == [True], (row_id, row, found)
 
-    @precondition(lambda self: self._has("sending"))
     @rule()
     def sweep(self) -> None:
         """The sweeper lets go of sends whose worker died."""
@@ -403,16 +403,16 @@ class Life(RuleBasedStateMachine):
                 resend_if_unconfirmed=is_urgent,
             )
 
-    @precondition(lambda self: self._has("unconfirmed"))
     @rule(which=ANY, was_sent=st.booleans())
     def settle(self, which: int, was_sent: bool) -> None:
         """A person decides what became of a message that was not confirmed."""
         unconfirmed = [row.id for row in self._outbox().values() if row.status == "unconfirmed"]
+        if not unconfirmed:
+            return
         with self.database.writing() as session:
             message = session.get_one(OutboundMessage, unconfirmed[which % len(unconfirmed)])
             assert sending.settle(message, was_sent=was_sent)
 
-    @precondition(lambda self: any(row.set_aside_at for row in self._inbox()))
     @rule()
     def requeue(self) -> None:
         """A person has what was set aside handled again."""
@@ -617,9 +617,6 @@ class Life(RuleBasedStateMachine):
                 session, channel, ReportedDelivery(named, said, fault or "", status, fault)
             )
         return 1
-
-    def _has(self, status: str) -> bool:
-        return any(row.status == status for row in self._outbox().values())
 
     def _inbox(self) -> list[Any]:
         rows = self._rows(

@@ -14,7 +14,6 @@ from uuid import uuid4
 
 import pytest
 import redis
-import sqlalchemy as sa
 from rq import Queue
 from rq.serializers import JSONSerializer
 from support.gateway_process import Gateway, ProductProcess
@@ -34,7 +33,7 @@ from models.inbox import InboundMessage
 OURS = Job.VALIDATE_MESSAGE.value
 INBOUND = "rq:queue:inbound"
 #: Much longer than it takes, as the machine may be busy with other things.
-GOES_ON_WITHIN = 60.0
+GOES_ON_WITHIN = 100.0
 #: Less than half of what a bomb holds.
 MOST_MEMORY_MB = 35
 BOMB = 80_000_000
@@ -441,23 +440,3 @@ def test_of_a_foreign_job_only_its_name_and_place_are_logged(deployment: Deploym
     log = deployment.worker.text()
     assert number not in log
     assert '"event": "job_failed"' in log
-
-
-def test_what_was_found_in_redis_is_handled_once(deployment: Deployment, plant: Plant):
-    """A job that ended, and was given up as lost all the same: its message is not handled again."""
-    deployment.goes_on()
-    with deployment.database.reading() as session:
-        before = session.scalar(sa.text("SELECT count(*) FROM outbox"))
-        last = session.scalar(sa.text("SELECT max(id) FROM inbox"))
-    job_id = plant.job(said(OURS, last), rings=False, status="started")
-    plant.redis.zadd("rq:wip:inbound", {f"{job_id}:{uuid4().hex}": 1})
-    deployment.new_worker()
-    plant.redis.rpush(INBOUND, job_id, job_id)
-    barrier = plant.job(said(OURS, last))
-    wait_until(
-        lambda: not plant.redis.exists(f"rq:job:{barrier}"),
-        within=GOES_ON_WITHIN,
-        what="a job ends",
-    )
-    with deployment.database.reading() as session:
-        assert session.scalar(sa.text("SELECT count(*) FROM outbox")) == before
