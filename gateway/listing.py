@@ -9,10 +9,11 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
+from models import inbox as inbox_table
 from models.inbox import InboundMessage, Quarantined
 from models.outbox import OutboundMessage
 from models.people import Phone
-from models.report import Report, ReportEvent
+from models.report import FOR_A_PERSON, WITHDRAWAL_ASKED, Report, ReportEvent
 from models.states import MessageStatus, ReportState
 
 
@@ -217,12 +218,7 @@ def _waiting_messages(session: Session, zone: ZoneInfo) -> list[dict[str, Any]]:
     rows = session.execute(
         sa.select(InboundMessage, Phone.alias)
         .join(Phone, Phone.id == InboundMessage.phone_id)
-        .where(
-            sa.or_(
-                InboundMessage.outcome.in_(["chat", "operator"]),
-                InboundMessage.set_aside_at.is_not(None),
-            )
-        )
+        .where(inbox_table.FOR_A_PERSON)
         .order_by(InboundMessage.id)
     )
     return [
@@ -243,20 +239,17 @@ def _waiting_reports(session: Session, zone: ZoneInfo) -> list[dict[str, Any]]:
     source = aliased(InboundMessage)
     wants_withdrawal = (
         sa.select(ReportEvent.id)
-        .where(ReportEvent.report_id == Report.id, ReportEvent.event == "withdrawal_asked")
+        .where(ReportEvent.report_id == Report.id, WITHDRAWAL_ASKED)
         .exists()
     )
+    # Two short lists, each by its own index; asked in one condition, all reports would be read.
+    for_a_person = sa.select(Report.id).where(FOR_A_PERSON)
+    to_be_withdrawn = sa.select(ReportEvent.report_id).where(WITHDRAWAL_ASKED)
     rows = session.execute(
         sa.select(Report, Phone.alias, source.text, wants_withdrawal)
         .join(Phone, Phone.id == Report.phone_id)
         .join(source, source.id == Report.inbox_id)
-        .where(
-            sa.or_(
-                Report.state == ReportState.DRAFT,
-                sa.and_(Report.verified.is_(False), Report.state != ReportState.INVALID),
-                wants_withdrawal,
-            )
-        )
+        .where(Report.id.in_(sa.union(for_a_person, to_be_withdrawn)))
         .order_by(Report.id)
     )
     return [

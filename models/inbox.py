@@ -8,6 +8,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, BigId, Numbered
 
+#: Kept for a person to look at: what no form or command could use, and what could not be handled.
+#: As the index says it, word for word: only so is it used.
+FOR_A_PERSON = sa.text("(outcome IN ('chat', 'operator') OR set_aside_at IS NOT NULL)")
+_SET_ASIDE = sa.text("set_aside_at IS NOT NULL")
 _WAITING = sa.text("handled_at IS NULL AND set_aside_at IS NULL")
 
 
@@ -17,6 +21,13 @@ class InboundMessage(Numbered, Base):
     __tablename__ = "inbox"
     __table_args__ = (
         sa.Index("ix_inbox_waiting", "id", sqlite_where=_WAITING, postgresql_where=_WAITING),
+        sa.Index(
+            "ix_inbox_for_a_person",
+            "id",
+            sqlite_where=FOR_A_PERSON,
+            postgresql_where=FOR_A_PERSON,
+        ),
+        sa.Index("ix_inbox_set_aside", "id", sqlite_where=_SET_ASIDE, postgresql_where=_SET_ASIDE),
         sa.Index("ix_inbox_phone_id_received_at", "phone_id", "received_at"),
         {"sqlite_autoincrement": True},
     )

@@ -12,6 +12,7 @@ from models.states import Fault, Lane, MessageStatus, may_become
 
 _QUEUED = sa.text("status = 'queued'")
 _SENDING = sa.text("status = 'sending'")
+_UNCONFIRMED = sa.text("status = 'unconfirmed'")
 
 
 def new_token() -> str:
@@ -33,6 +34,12 @@ class OutboundMessage(Numbered, Base):
         ),
         sa.Index(
             "ix_outbox_sending", "claimed_at", sqlite_where=_SENDING, postgresql_where=_SENDING
+        ),
+        sa.Index(
+            "ix_outbox_unconfirmed",
+            "id",
+            sqlite_where=_UNCONFIRMED,
+            postgresql_where=_UNCONFIRMED,
         ),
         sa.Index("ix_outbox_phone_id_created_at", "phone_id", "created_at"),
         sa.Index("ix_outbox_channel_provider_key", "channel", "provider_key"),

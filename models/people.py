@@ -53,6 +53,8 @@ class Reporter(Numbered, Base):
 
     __tablename__ = "reporters"
     __table_args__ = (
+        # The unique one holds active entries only; why a phone's entry ended is looked up too.
+        sa.Index("ix_reporters_phone_id", "phone_id"),
         sa.Index(
             "uq_reporters_active",
             "phone_id",

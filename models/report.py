@@ -10,6 +10,10 @@ from sqlalchemy.orm import Mapped, WriteOnlyMapped, mapped_column, relationship
 from models.base import Base, BigId, Numbered, text_enum
 from models.states import ReportState, may_move
 
+#: Kept for a person to look at; as the index says it, word for word: only so is it used.
+FOR_A_PERSON = sa.text("(state = 'draft' OR (NOT verified AND state <> 'invalid'))")
+#: Of an event: a report that may not be withdrawn by itself was to be.
+WITHDRAWAL_ASKED = sa.text("event = 'withdrawal_asked'")
 _ASKED = sa.text("asked_at IS NOT NULL")
 
 
@@ -20,6 +24,13 @@ class Report(Numbered, Base):
     __table_args__ = (
         sa.Index(
             "ix_reports_asked", "phone_id", "asked_at", sqlite_where=_ASKED, postgresql_where=_ASKED
+        ),
+        sa.Index(
+            "ix_reports_for_a_person",
+            "village_code",
+            "id",
+            sqlite_where=FOR_A_PERSON,
+            postgresql_where=FOR_A_PERSON,
         ),
         sa.Index("ix_reports_village_code_received_at", "village_code", "received_at"),
         sa.Index("ix_reports_phone_id_text_key", "phone_id", "text_key"),
@@ -63,6 +74,15 @@ class ReportEvent(Numbered, Base):
     """One thing that happened to a report, in the past tense. Rows are only ever added."""
 
     __tablename__ = "report_events"
+    __table_args__ = (
+        sa.Index(
+            "ix_report_events_withdrawal_asked",
+            "report_id",
+            sqlite_where=WITHDRAWAL_ASKED,
+            postgresql_where=WITHDRAWAL_ASKED,
+        ),
+        {"sqlite_autoincrement": True},
+    )
 
     report_id: Mapped[int] = mapped_column(BigId, sa.ForeignKey("reports.id"), index=True)
     event: Mapped[str]
