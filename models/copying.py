@@ -164,6 +164,12 @@ def is_numbered(table: sa.Table) -> bool:
 def _highest_id(connection: sa.Connection, table: sa.Table) -> int:
     if not is_numbered(table):
         return 0
+    # Beside the sequence, as not every table of SQLite has one: what is there was given for sure.
+    there = connection.scalar(sa.select(sa.func.max(table.c.id))) or 0
+    return max(there, _last_of_sequence(connection, table))
+
+
+def _last_of_sequence(connection: sa.Connection, table: sa.Table) -> int:
     if connection.dialect.name == "sqlite":
         query = sa.text("SELECT seq FROM sqlite_sequence WHERE name = :name")
         return connection.scalar(query, {"name": table.name}) or 0

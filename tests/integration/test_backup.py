@@ -147,6 +147,22 @@ def highest_ids(database: Database) -> dict[str, int]:
         return {table: seen.highest_id(table) for table in seen.tables}
 
 
+def next_ids(database: Database) -> dict[str, int]:
+    """Ask a database which id it gives next in each table that it numbers itself."""
+    with database.engine.connect() as connection:
+        found = {}
+        for table in copying.tables_of(connection):
+            if not copying.is_numbered(table):
+                continue
+            if database.is_sqlite:
+                sequence = "SELECT max(coalesce((SELECT seq FROM sqlite_sequence WHERE name = :t),"
+                query = f"{sequence} 0), coalesce((SELECT max(id) FROM {table.name}), 0)) + 1"  # noqa: S608
+            else:
+                query = "SELECT nextval(pg_get_serial_sequence(:t, 'id'))"
+            found[table.name] = connection.scalar(sa.text(query), {"t": table.name})
+        return found
+
+
 def is_empty(database: Database) -> bool:
     if schema.current(database) is None:
         return True
@@ -178,6 +194,13 @@ def test_every_row_of_every_table_is_put_back_on_either_kind_of_database(
         name: len(rows) for name, rows in before.items()
     }
     assert highest_ids(other) == highest_ids(office.database)
+    new = next_ids(other)
+    assert new == {
+        table: highest + 1
+        for table, highest in highest_ids(office.database).items()
+        if table in new
+    }
+    assert {"outbox", "report_links", "report_events", "reports", "inbox"} <= set(new)
     assert schema.current(other) == schema.newest()
     schema.difference(other)
     with other.reading() as session:
