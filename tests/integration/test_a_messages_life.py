@@ -43,6 +43,7 @@ from gateway.messaging.channels import Channels
 from gateway.providers.base import InboundSms, Intake, ReportedDelivery
 from gateway.reporting import draining
 from gateway.wiring import Wiring
+from models.database import Database
 from models.outbox import OutboundMessage
 from models.states import MESSAGE_MOVES, REPORT_MOVES, Fault, Lane, MessageStatus, ReportState
 
@@ -180,6 +181,7 @@ class Life(RuleBasedStateMachine):
         self.now = BEGINS
         stage.set_clock(lambda: self.now)
         self.database = stage.database
+        self.aside = stage.office.database  # for what happens beside a step, and is not cut
         self.directory = stage.office.directory
         self.ledger = Ledger()
         made = (
@@ -193,6 +195,7 @@ class Life(RuleBasedStateMachine):
         self.model = Model(frozenset({KADES, SEKDES}), frozenset({OPERATOR}))
         self.moves_seen = 0
         self.reporting: list[threading.Thread] = []
+        self.wrongly_handed: list[Exception] = []
         with self.database.writing() as session:
             for table in EMPTIED:
                 session.execute(sa.text(f"DELETE FROM {table}"))  # noqa: S608  # a constant
@@ -359,7 +362,7 @@ class Life(RuleBasedStateMachine):
         if status is not MessageStatus.FAILED:
             fault = None
         before = self._outbox()
-        self._do(lambda: self._record(handed.channel, named, status, fault), cut=cut)
+        self._do(lambda: self._record(self.database, handed.channel, named, status, fault), cut=cut)
         after = self._outbox()
         for row_id, row in before.items():
             is_meant = row.channel == handed.channel and named in {row.provider_key, row.token}
@@ -509,6 +512,8 @@ class Life(RuleBasedStateMachine):
             if not busy:
                 self.now += timedelta(minutes=20)
                 self.sweep()
+        if self.wrongly_handed:
+            raise self.wrongly_handed[0]
         self._check_all()
         assert not self._is_anything_left(), "something never comes to its end"
         for row in self._inbox():
@@ -569,6 +574,8 @@ class Life(RuleBasedStateMachine):
                     thread.join()
             else:
                 run()
+        if self.wrongly_handed:
+            raise self.wrongly_handed[0]
         if self.database.was_cut and cut is not None:
             self._note(f"cut: {cut.point}")
         for error in errors:
@@ -580,7 +587,24 @@ class Life(RuleBasedStateMachine):
 
     def _meanwhile(self, handed: Handed) -> None:
         """See that a message may be handed over; do what happens before its provider answers."""
-        with self.database.reading() as session:
+        try:
+            self._look_at(handed)
+        except Exception as error:
+            # What an adapter raises is a matter of the product; what is wrong here is the test's.
+            self.wrongly_handed.append(error)
+            raise
+        if handed.does is Does.REPORTS_FIRST:
+            self._record_delivered(handed)
+        elif handed.does is Does.REPORTS_AT_ONCE:
+            thread = threading.Thread(target=self._record_delivered, args=(handed,))
+            self.reporting.append(thread)
+            thread.start()
+        elif handed.does is Does.IS_SLOW:
+            self.now += 2 * STUCK_AFTER
+            sending.sweep_outbox(self.aside, self.channels, STUCK_AFTER)
+
+    def _look_at(self, handed: Handed) -> None:
+        with self.aside.reading() as session:
             row = session.execute(
                 sa.select(
                     OutboundMessage.status,
@@ -595,27 +619,22 @@ class Life(RuleBasedStateMachine):
             assert not [one for one in before if one.does in MAY_HAVE_LEFT], "sent twice"
         refused_by = {one.channel for one in before if one.does is Does.REFUSES}
         assert handed.channel not in refused_by, "it went back to who had refused it"
-        if handed.does is Does.REPORTS_FIRST:
-            self._record_delivered(handed)
-        elif handed.does is Does.REPORTS_AT_ONCE:
-            thread = threading.Thread(target=self._record_delivered, args=(handed,))
-            self.reporting.append(thread)
-            thread.start()
-        elif handed.does is Does.IS_SLOW:
-            self.now += 2 * STUCK_AFTER
-            self.sweep()
 
     def _record_delivered(self, handed: Handed) -> None:
-        self._record(handed.channel, handed.given_id, MessageStatus.DELIVERED, None)
+        self._record(self.aside, handed.channel, handed.given_id, MessageStatus.DELIVERED, None)
 
+    @staticmethod
     def _record(
-        self, channel: str, named: str, status: MessageStatus | None, fault: Fault | None
+        database: Database,
+        channel: str,
+        named: str,
+        status: MessageStatus | None,
+        fault: Fault | None,
     ) -> int:
         said = status.value if status else "interim"
-        with self.database.writing() as session:
-            deliveries.record(
-                session, channel, ReportedDelivery(named, said, fault or "", status, fault)
-            )
+        delivery = ReportedDelivery(named, said, fault or "", status, fault)
+        with database.writing() as session:
+            deliveries.record(session, channel, delivery)
         return 1
 
     def _inbox(self) -> list[Any]:
