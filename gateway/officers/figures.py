@@ -255,17 +255,16 @@ def silent_villages(
         .correlate(Village)
         .scalar_subquery()
     )
-    looked_at = sa.select(Village.code, Village.name, last.label("at")).where(inside(area))
-    found = looked_at.subquery()
     rows = session.execute(
-        sa.select(found.c.code, found.c.name, found.c.at)
-        .where(sa.or_(found.c.at.is_(None), found.c.at <= before))
-        .order_by(sa.nulls_first(found.c.at), found.c.code)
+        sa.select(Village.code, Village.name, last.label("at")).where(inside(area))
     )
+    # Chosen and sorted here: in the query the look-up would be made once for each use of it.
+    found = [row for row in rows if row.at is None or row.at <= before]
+    found.sort(key=lambda row: (row.at is not None, row.at or before, row.code))
     depth = area.count(".") + 2
     return [
         (".".join(code.split(".")[:depth]), Place(code, name, is_village=True), at)
-        for code, name, at in rows
+        for code, name, at in found
     ]
 
 
