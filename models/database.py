@@ -137,6 +137,27 @@ class Database:
             yield session
 
     @contextmanager
+    def migrating(self) -> Iterator[Session]:
+        """One transaction that may make tables anew, to which others refer.
+
+        SQLite would delete their rows, or refuse; so it looks at references only at the end.
+        """
+        if not self.is_sqlite:
+            with self.writing() as session:
+                yield session
+            return
+        engine = sa.create_engine(self.url, poolclass=sa.NullPool, hide_parameters=True)
+        event.listen(engine, "connect", _open_sqlite)
+        event.listen(engine, "connect", _look_at_no_references)
+        event.listen(engine, "begin", _begin_sqlite)
+        writer = engine.execution_options(timpora_writes=True)
+        with self._turnstile.passing(), Session(writer) as session, session.begin():
+            yield session
+            broken = session.execute(sa.text("PRAGMA foreign_key_check")).first()
+            if broken is not None:
+                raise RuntimeError(f"a row of {broken[0]} refers to nothing in {broken[2]}")
+
+    @contextmanager
     def reading(self) -> Iterator[Session]:
         """One transaction that only reads."""
         with Session(self.engine, expire_on_commit=False) as session, session.begin():
@@ -162,6 +183,12 @@ def _open_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> No
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
         cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _look_at_no_references(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA foreign_keys=OFF")
     cursor.close()
 
 
@@ -273,6 +300,11 @@ def is_one_of(
     if _is_sqlite(session):
         return column.in_(wanted)
     return column == sa.any_(sa.literal(wanted, postgresql.ARRAY(column.type)))
+
+
+def is_far(session: Session) -> bool:
+    """Say whether a statement is a journey, so that it pays to ask for much at once."""
+    return not _is_sqlite(session)
 
 
 def draw_ids(session: Session, model: type[Any], many: int) -> list[int | None]:

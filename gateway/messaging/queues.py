@@ -11,10 +11,15 @@ from enum import StrEnum
 import redis
 from rq import Queue
 from rq.serializers import JSONSerializer
+from rq.timeouts import JobTimeoutException
 
 from gateway import logs
 
 _log = logs.logger()
+
+
+#: What is raised in the midst of a job whose time is over; who swallows it gives the job no end.
+OUT_OF_TIME = JobTimeoutException
 
 
 class Job(StrEnum):

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from gateway import clock, logs
 from gateway.messaging import deliveries, standing, tries
 from gateway.messaging.channels import Channels
+from gateway.messaging.queues import OUT_OF_TIME
 from gateway.messaging.standing import Way
 from gateway.providers.base import (
     AccountRefused,
@@ -218,6 +219,8 @@ def _send(provider: Provider | None, message: _Claimed) -> _Sent:
         )
     except (SendRefused, SendDeferred, SendUnconfirmed) as error:
         return _Sent(message.id, message.attempt, message.channel, error=error)
+    except OUT_OF_TIME:
+        raise
     except Exception as error:  # noqa: BLE001
         # A fault of the adapter: perhaps after the message had left. Those beside it go on, and
         # what became of them is recorded.

@@ -22,7 +22,7 @@ from gateway.reporting import senders
 from gateway.reporting.desk import Desk
 from gateway.reporting.limits import HOUR
 from gateway.reporting.senders import Sender
-from models.database import draw_ids, for_each, insert_rows, is_one_of
+from models.database import draw_ids, for_each, insert_rows, is_far, is_one_of
 from models.inbox import InboundMessage
 from models.outbox import OutboundMessage
 from models.people import Phone
@@ -332,7 +332,9 @@ class Round:
     def give_number(self, report: Report) -> None:
         """Give a report its confirmation number, which is never given again."""
         if not self._ordinals:
-            self._ordinals = self._draw(max(1, self._expected()))
+            # Else one by one: a turn there is short, and may be over before the round is.
+            many = self._expected() if is_far(self.session) else 1
+            self._ordinals = self._draw(max(1, many))
         report.number = numbers.number_for(self._ordinals.pop(0), self.desk.number_key)
         self.received.append(report)
 

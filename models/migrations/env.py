@@ -26,7 +26,7 @@ def render_item(kind: str, item: object, autogen: AutogenContext) -> str | Liter
 
 def run() -> None:
     """Run them in one transaction; two processes that start at once wait for each other."""
-    with database.writing() as session:
+    with database.migrating() as session:
         connection = session.connection()
         lock_name(session, "migrations")
         context.configure(

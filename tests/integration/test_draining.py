@@ -252,3 +252,15 @@ def test_a_job_that_runs_out_of_time_counts_against_the_message_it_was_at(
     (message,) = rows(office, InboundMessage)
     assert message.attempts == 1
     assert message.last_error.startswith("JobTimeoutException")
+
+
+def test_a_turn_that_ends_early_draws_no_number_in_vain(
+    office: Wiring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.database._SQLITE_TURN", 0.0001)
+    senders = [f"+62812900000{n:02d}" for n in range(40)]
+    for sender in senders:
+        register(office, sender, [OINLASI])
+    take_in(office, [sms("WNA 2 AUS wisata", sender) for sender in senders])
+    do_all_work(office)
+    assert len(rows(office, ConfirmationNumber)) == len(rows(office, Report)) == len(senders)

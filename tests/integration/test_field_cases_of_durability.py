@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from click.testing import CliRunner
 from rq import Queue
 from rq.serializers import JSONSerializer
+from sqlalchemy.orm import Session
 from support.office_work import do_all_work, register
 from support.payloads import phone
 from support.redis_server import RedisServer
@@ -33,7 +34,8 @@ from gateway.messaging.channels import Channels
 from gateway.messaging.queues import QUEUES, Doorbell, Job
 from gateway.providers.base import InboundSms, Intake
 from gateway.replies import catalogue
-from gateway.reporting import draining, keeping
+from gateway.reporting import draining, handling, keeping
+from gateway.reporting.rounds import Round
 from gateway.wiring import Wiring
 from models.inbox import InboundMessage
 from models.outbox import OutboundMessage
@@ -352,7 +354,7 @@ def test_reports_of_one_moment_have_numbers_of_their_own(village: Wiring, case: 
         # The first has taken its number and not committed it when the second takes one.
         with village.database.writing() as first:
             message = first.get_one(InboundMessage, 1)
-            draining.handling.handle(first, village.desk, message)
+            handle_alone(first, village, message)
             do_all_work_but(village, message.id)
         do_all_work(village)
 
@@ -366,8 +368,13 @@ def do_all_work_but(office: Wiring, row_id: int) -> None:
     for message in rows(office, InboundMessage):
         if message.id != row_id:
             with office.database.writing() as session:
-                again = session.get_one(InboundMessage, message.id)
-                draining.handling.handle(session, office.desk, again)
+                handle_alone(session, office, session.get_one(InboundMessage, message.id))
+
+
+def handle_alone(session: Session, office: Wiring, message: InboundMessage) -> None:
+    round_ = Round(session, office.desk, [message])
+    handling.handle(round_, message)
+    handling.end(round_)
 
 
 def test_a_moment_is_read_as_it_was_written_on_either_database(village: Wiring):

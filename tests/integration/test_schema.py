@@ -12,11 +12,13 @@ from gateway.messaging import receiving, sending
 from gateway.providers.base import InboundSms, Intake
 from gateway.wiring import Wiring
 from models import schema
+from models.channels import Canary
 from models.database import Database
 from models.outbox import OutboundMessage
 from models.states import Lane
 from parsers import msisdn
 
+_BEFORE_IDS_GIVEN_ONCE = "3c9e5a7d10b4"
 _BEFORE_CHANNELS = "7736a6dfae19"
 
 
@@ -62,8 +64,7 @@ def test_the_channels_come_and_go_with_messages_in_the_tables(
     with empty_database.writing() as session:
         sms = InboundSms("+6281290000001", None, "NIHIL", network_time=moment)
         (inbound,) = receiving.accept(session, directory, "kannel", Intake((sms,)))
-        sending.queue(
-            session,
+        row = sending.compose(
             channel="kannel",
             phone_id=directory.phone(session, msisdn.read_sender(sms.sender)).id,
             text="Terima kasih.",
@@ -72,6 +73,7 @@ def test_the_channels_come_and_go_with_messages_in_the_tables(
             counted_from=moment,
             in_reply_to=inbound,
         )
+        session.add(OutboundMessage(**row))
 
     schema.downgrade(empty_database, _BEFORE_CHANNELS)
     schema.upgrade(empty_database)
@@ -100,3 +102,57 @@ def test_an_old_process_stays_ready_on_a_newer_schema_and_a_new_one_waits_for_it
     with office.database.writing() as session:
         session.execute(sa.text("DELETE FROM alembic_version"))
     assert client.get("/readyz").status_code == 503
+
+
+def test_tables_that_others_refer_to_are_made_anew_with_their_rows(
+    empty_database: Database, directory: Directory
+) -> None:
+    schema.upgrade(empty_database, _BEFORE_IDS_GIVEN_ONCE)
+    with empty_database.writing() as session:
+        phone = directory.phone(session, msisdn.read_sender("+6281290000001"))
+        row = sending.compose(
+            channel="kannel",
+            phone_id=phone.id,
+            text="TIMPORA CANARY bcdfghjklm",
+            reply_key="CANARY",
+            lane=Lane.FOLLOW_UP,
+            counted_from=clock.now(),
+        )
+        message = OutboundMessage(**row)
+        session.add(message)
+        session.flush()
+        session.add(
+            Canary(
+                token="bcdfghjklm",  # noqa: S106
+                channel="kannel",
+                outbound_id=message.id,
+                started_at=clock.now(),
+            )
+        )
+
+    schema.upgrade(empty_database)
+
+    with empty_database.writing() as session:
+        (canary,) = session.scalars(sa.select(Canary))
+        assert session.get_one(OutboundMessage, canary.outbound_id).token == row["token"]
+        session.execute(sa.delete(Canary))
+        session.execute(sa.delete(OutboundMessage))
+        later = OutboundMessage(**row)
+        session.add(later)
+        session.flush()
+        assert later.id > canary.outbound_id
+
+
+def test_sqlite_gives_no_id_twice_in_any_table(empty_database: Database) -> None:
+    if not empty_database.is_sqlite:
+        return  # a sequence never goes back
+    schema.upgrade(empty_database)
+    with empty_database.reading() as session:
+        tables = dict(
+            session.execute(
+                sa.text("SELECT name, sql FROM sqlite_master WHERE type = 'table'")
+            ).all()
+        )
+    numbered = {name for name in tables if "id INTEGER" in tables[name]}
+    assert {"inbox", "outbox", "delivery_reports", "report_links", "reports"} <= numbered
+    assert {name for name in numbered if "AUTOINCREMENT" not in tables[name]} == set()
