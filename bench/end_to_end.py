@@ -30,7 +30,7 @@ from bench.cpu import used
 from bench.figures import Figure, at_least, at_most
 from bench.load import Order, Outcome, post_all
 from bench.peer import Manner
-from models.database import Database
+from models.database.engine import Database
 
 PHONES = 300
 _ROUNDS = int(os.environ.get("ROUNDS", "3"))

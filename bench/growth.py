@@ -39,7 +39,7 @@ from gateway.reporting import draining
 from gateway.settings import read_settings
 from gateway.wiring import Wiring, wire
 from models import schema
-from models.database import Database
+from models.database.engine import Database
 from models.officers import OfficerRole
 from models.outbox import OutboundMessage
 from models.report import Report

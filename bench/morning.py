@@ -20,7 +20,7 @@ from gateway.identity import Directory
 from gateway.roster import people
 from gateway.roster.tables import Row
 from gateway.roster.villages import import_villages
-from models.database import Database
+from models.database.engine import Database
 
 #: Villages of Indonesia, each with its kades.
 _NATION = int(os.environ.get("VILLAGES", "83971"))

@@ -11,7 +11,7 @@ from support.gateway_process import Gateway
 from support.waiting import wait_until
 
 from bench import messages
-from models.database import Database
+from models.database.engine import Database
 from models.inbox import InboundMessage
 from models.outbox import OutboundMessage
 from models.report import Report

@@ -12,7 +12,7 @@ from bench import messages, ours
 from bench.cpu import used
 from bench.figures import Figure, at_most
 from bench.load import Order, post_all
-from models.database import Database
+from models.database.engine import Database
 
 _PHONES = 278
 _MESSAGES = 500

@@ -11,7 +11,7 @@ from gateway.cards import pages as cards
 from gateway.settings import read_settings
 from gateway.simulator import pages as simulator
 from gateway.wiring import START_ERRORS, Wiring, refuse_wrong_start, wire
-from models.database import UNAVAILABLE
+from models.database.engine import UNAVAILABLE
 
 _log = logs.logger()
 

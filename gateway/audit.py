@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from gateway import clock
 from gateway.keys import derived_key, digest
-from models.database import lock_name
+from models.database.locks import lock_name
 from models.people import AuditEntry
 
 _AT_ONCE = 1000

@@ -10,7 +10,7 @@ from gateway.messaging.queues import Job
 from gateway.messaging.receiving import Brought
 from gateway.providers.base import InboundRequest, Intake
 from gateway.wiring import Wiring
-from models.database import UNAVAILABLE
+from models.database.engine import UNAVAILABLE
 
 #: More than threads of a web process that wait at once; a bound, lest a transaction grow long.
 _MOST_TOGETHER = 50

@@ -21,7 +21,7 @@ from gateway.watch.leader import leader
 from gateway.watch.overview import ChannelView, overview
 from gateway.wiring import Wiring
 from models import schema
-from models.database import UNAVAILABLE
+from models.database.engine import UNAVAILABLE
 from models.inbox import InboundMessage, Quarantined
 from models.outbox import OutboundMessage
 from models.states import MessageStatus

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from gateway import clock, keys
 from gateway.audit import Audit
 from gateway.keys import derived_key
-from models.database import insert_many_unless_there, insert_unless_there, is_one_of
+from models.database.statements import insert_many_unless_there, insert_unless_there, is_one_of
 from models.people import Mark, Phone, PhoneKind
 from parsers import msisdn
 from parsers.msisdn import Sender

@@ -24,7 +24,7 @@ from gateway.providers.base import (
     WrongMethod,
 )
 from gateway.wiring import Wiring
-from models.database import UNAVAILABLE
+from models.database.engine import UNAVAILABLE
 
 _log = logs.logger()
 

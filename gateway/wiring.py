@@ -23,7 +23,7 @@ from gateway.reporting.voice import Voice
 from gateway.roster import demo
 from gateway.roster.demo import DemoPeopleError
 from gateway.settings import Settings, SettingsError
-from models.database import NOT_MIGRATED, UNAVAILABLE, Database
+from models.database.engine import NOT_MIGRATED, UNAVAILABLE, Database
 from parsers import loading
 from parsers.datafiles import DataError
 from parsers.language import Language

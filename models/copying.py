@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
-from models.database import Database
+from models.database.engine import Database
 
 #: What Alembic keeps for itself: the copy carries the revision by name.
 _NOT_COPIED = "alembic_version"

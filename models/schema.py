@@ -12,7 +12,7 @@ from alembic.util import CommandError
 
 from models import channels, evidence, inbox, officers, outbox, people, report  # noqa: F401  # they fill Base.metadata
 from models.base import Base
-from models.database import Database
+from models.database.engine import Database
 
 metadata = Base.metadata
 

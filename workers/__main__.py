@@ -15,7 +15,7 @@ from gateway.messaging.queues import connect, mend
 from gateway.reporting import deaths
 from gateway.settings import read_settings
 from gateway.wiring import START_ERRORS, refuse_wrong_start
-from models.database import NOT_MIGRATED, UNAVAILABLE
+from models.database.engine import NOT_MIGRATED, UNAVAILABLE
 from workers import jobs
 from workers.guarded import GuardedWorker
 

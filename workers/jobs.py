@@ -13,7 +13,7 @@ from gateway.messaging.queues import Job
 from gateway.reporting import draining
 from gateway.settings import read_settings
 from gateway.wiring import Wiring, wire
-from models.database import UNAVAILABLE
+from models.database.engine import UNAVAILABLE
 
 _log = logs.logger()
 

@@ -9,7 +9,8 @@ import time
 
 from gateway import logs
 from gateway.watch.leader import LEADER
-from models.database import UNAVAILABLE, Database, HeldDatabase, NotLeading, hold
+from models.database.engine import UNAVAILABLE, Database
+from models.database.holding import HeldDatabase, NotLeading, hold
 
 _log = logs.logger()
 

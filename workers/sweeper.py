@@ -24,7 +24,9 @@ from gateway.reporting import deaths, draining
 from gateway.settings import read_settings
 from gateway.watch import attending, telling
 from gateway.wiring import START_ERRORS, Wiring, refuse_wrong_start, wire
-from models.database import UNAVAILABLE, NotLeading, hold, lock_name
+from models.database.engine import UNAVAILABLE
+from models.database.holding import NotLeading, hold
+from models.database.locks import lock_name
 from models.states import AlarmKind
 from workers.leading import Lead
 

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from gateway import clock
 from gateway.backup.archive import BadArchive, Manifest, Reader
 from models import copying, schema
-from models.database import Database
+from models.database.engine import Database
 from models.people import Mark
 from models.states import MessageStatus
 

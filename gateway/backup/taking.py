@@ -9,7 +9,7 @@ from gateway import clock
 from gateway.backup import archive
 from gateway.backup.archive import Manifest
 from models import copying, schema
-from models.database import Database
+from models.database.engine import Database
 
 
 class NothingToTake(Exception):

@@ -17,7 +17,7 @@ from gateway.settings import SECRET_FILES, keep_secret
 from gateway.supervisor import AlreadyRunning
 from models import schema
 from models.copying import NotStorable
-from models.database import Database
+from models.database.engine import Database
 
 #: What the audit says of a copy: all numbers leave with it.
 _BEGUN, TAKEN = "backup_begun", "backup_taken"

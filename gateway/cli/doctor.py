@@ -24,7 +24,7 @@ from gateway.roster import demo
 from gateway.watch.leader import leader
 from gateway.watch.overview import ChannelView, overview
 from models import schema
-from models.database import UNAVAILABLE
+from models.database.engine import UNAVAILABLE
 from models.inbox import InboundMessage
 from models.people import AuditEntry, Village
 

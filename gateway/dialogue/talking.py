@@ -19,7 +19,8 @@ from gateway.dialogue.switchboard import Switchboard
 from gateway.dialogue.talk import SMS_KEY, Pending, Talk, Told
 from gateway.officers import register
 from gateway.providers.base import DialogueEnd, KeyPress, Screen
-from models.database import Database, lock_name
+from models.database.engine import Database
+from models.database.locks import lock_name
 from models.officers import DialogueRow, Officer
 from models.people import Phone
 from parsers import msisdn

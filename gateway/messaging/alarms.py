@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from gateway import clock, logs
 from models.channels import Alarm
-from models.database import insert_unless_there
+from models.database.statements import insert_unless_there
 from models.states import AlarmKind
 
 _log = logs.logger()

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 from gateway import clock, logs
 from gateway.messaging import alarms, standing, tries
 from gateway.providers.base import ReportedDelivery
-from models.database import for_each, insert_or_count, is_one_of, lock_names
+from models.database.locks import lock_names
+from models.database.statements import for_each, insert_or_count, is_one_of
 from models.outbox import DeliveryReport, OutboundMessage, new_token
 from models.states import AlarmKind, Fault, MessageStatus
 from parsers import cleaning, msisdn

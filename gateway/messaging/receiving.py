@@ -14,7 +14,7 @@ from gateway.messaging import alarms, deliveries, redelivery
 from gateway.messaging.channels import LOOPBACK, Channels
 from gateway.messaging.redelivery import Row
 from gateway.providers.base import InboundSms, Intake, OptOut, Polled, Unreadable
-from models.database import insert_or_count
+from models.database.statements import insert_or_count
 from models.inbox import PollCursor, Quarantined
 from models.people import Phone
 from models.states import AlarmKind

@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 from gateway import clock
 from gateway.identity import Directory
 from gateway.providers.base import InboundSms
-from models.database import insert_each_unless_there, lock_name
+from models.database.locks import lock_name
+from models.database.statements import insert_each_unless_there
 from models.inbox import InboundMessage
 
 #: By two channels, one of which tells no time, the same words are one message for so long.

@@ -30,7 +30,8 @@ from gateway.providers.base import (
     SendUnconfirmed,
     Throttled,
 )
-from models.database import UNAVAILABLE, Database, is_one_of
+from models.database.engine import UNAVAILABLE, Database
+from models.database.statements import is_one_of
 from models.outbox import OutboundMessage, new_token
 from models.people import Phone
 from models.states import Lane, MessageStatus

@@ -22,7 +22,8 @@ from gateway.providers.base import (
     Throttled,
 )
 from models.channels import ChannelState
-from models.database import insert_or_count, insert_unless_there, lock_name
+from models.database.locks import lock_name
+from models.database.statements import insert_or_count, insert_unless_there
 from models.outbox import OutboundMessage
 from models.states import AlarmKind, Fault, Lane, MessageStatus
 

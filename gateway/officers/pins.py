@@ -14,7 +14,7 @@ from gateway import clock
 from gateway.keys import derived_key
 from gateway.messaging import alarms
 from gateway.settings import PinRules
-from models.database import lock_name
+from models.database.locks import lock_name
 from models.officers import Officer, PinTry
 from models.people import Phone
 from models.states import AlarmKind

@@ -15,7 +15,8 @@ from gateway.audit import Audit
 from gateway.identity import Directory
 from gateway.officers import figures
 from gateway.officers.institutions import Institution
-from models.database import is_one_of, lock_name
+from models.database.locks import lock_name
+from models.database.statements import is_one_of
 from models.officers import Officer, OfficerRole
 from models.people import Phone, Village
 from parsers import msisdn

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from gateway import logs
 from gateway.reporting import draining, hands
 from gateway.reporting.desk import Desk
-from models.database import Database
+from models.database.engine import Database
 from models.inbox import InboundMessage
 
 _log = logs.logger()

@@ -12,7 +12,9 @@ from gateway.reporting import handling
 from gateway.reporting.desk import Desk
 from gateway.reporting.handling import Handled, Told
 from gateway.reporting.rounds import Round, in_rounds
-from models.database import UNAVAILABLE, Database, Turn, is_one_of, lock_name, try_to_lock
+from models.database.engine import UNAVAILABLE, Database, Turn
+from models.database.locks import lock_name, try_to_lock
+from models.database.statements import is_one_of
 from models.inbox import InboundMessage
 from models.people import Phone, PhoneKind
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from models.base import UtcDateTime
-from models.database import for_each, insert_rows
+from models.database.statements import for_each, insert_rows
 from models.report import LinkKind, Report, ReportLink
 from models.states import ReportState
 from parsers.language import Language

@@ -22,7 +22,7 @@ from gateway.reporting import senders
 from gateway.reporting.desk import Desk
 from gateway.reporting.limits import HOUR
 from gateway.reporting.senders import Sender
-from models.database import draw_ids, for_each, insert_rows, is_far, is_one_of
+from models.database.statements import draw_ids, for_each, insert_rows, is_far, is_one_of
 from models.inbox import InboundMessage
 from models.outbox import OutboundMessage
 from models.people import Phone

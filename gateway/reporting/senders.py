@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway.officers import register
-from models.database import is_one_of
+from models.database.statements import is_one_of
 from models.officers import Officer
 from models.people import Phone, Reporter, Village
 

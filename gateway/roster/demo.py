@@ -15,7 +15,8 @@ from gateway.officers import register
 from gateway.roster import people, villages
 from gateway.roster.tables import Row
 from gateway.settings import Settings
-from models.database import insert_unless_there, lock_name
+from models.database.locks import lock_name
+from models.database.statements import insert_unless_there
 from models.officers import Officer, OfficerRole
 from models.people import Mark, Phone, Reporter
 from parsers.msisdn import read_sender

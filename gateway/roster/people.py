@@ -14,7 +14,7 @@ from gateway import clock
 from gateway.identity import Directory
 from gateway.roster.tables import BadCell, Faults, Imported, Row, shown
 from gateway.roster.villages import ROSTER_LOCK, in_chunks, village_code
-from models.database import lock_name
+from models.database.locks import lock_name
 from models.people import Phone, Reporter, Village
 from parsers import msisdn
 

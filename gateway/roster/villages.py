@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway.roster.tables import BadCell, Faults, Imported, Row, read_table, shown
-from models.database import lock_name
+from models.database.locks import lock_name
 from models.people import Village
 
 COLUMNS = ("code", "kecamatan", "name", "kind")

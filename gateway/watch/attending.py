@@ -25,7 +25,7 @@ from gateway.providers.base import (
     WatchedProvider,
 )
 from models.channels import ChannelState
-from models.database import Database
+from models.database.engine import Database
 from models.inbox import PollCursor
 from models.states import AlarmKind
 

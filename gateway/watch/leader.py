@@ -1,6 +1,7 @@
 """Which sweeper leads: for `timpora doctor` and the figures."""
 
-from models.database import Database, holder_of
+from models.database.engine import Database
+from models.database.holding import holder_of
 
 #: The name of the lock that the leading sweeper holds.
 LEADER = "leader"

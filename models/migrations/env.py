@@ -6,7 +6,8 @@ from alembic import context
 from alembic.autogenerate.api import AutogenContext
 
 from models.base import BigId, Json, UtcDateTime
-from models.database import Database, lock_name
+from models.database.engine import Database
+from models.database.locks import lock_name
 from models.schema import metadata
 
 database: Database = context.config.attributes["database"]

@@ -16,7 +16,7 @@ from gateway.messaging.queues import Doorbell
 from gateway.settings import Settings, read_settings
 from gateway.wiring import Wiring, wire
 from models import schema
-from models.database import Database
+from models.database.engine import Database
 
 SECRET = "a-secret-of-the-tests"  # noqa: S105
 

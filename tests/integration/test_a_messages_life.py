@@ -43,7 +43,7 @@ from gateway.messaging.channels import Channels
 from gateway.providers.base import InboundSms, Intake, ReportedDelivery
 from gateway.reporting import draining
 from gateway.wiring import Wiring
-from models.database import Database
+from models.database.engine import Database
 from models.outbox import OutboundMessage
 from models.states import MESSAGE_MOVES, REPORT_MOVES, Fault, Lane, MessageStatus, ReportState
 

@@ -28,7 +28,7 @@ from gateway.providers.base import InboundSms, Intake
 from gateway.wiring import Wiring
 from models import copying, schema
 from models.channels import Canary
-from models.database import Database
+from models.database.engine import Database
 from models.inbox import PollCursor
 from models.outbox import OutboundMessage
 from models.people import Mark, Phone, PhoneKind, Village

@@ -28,7 +28,7 @@ from gateway.providers.base import (
 )
 from gateway.providers.loopback import Loopback
 from models.channels import Alarm, ChannelState
-from models.database import Database
+from models.database.engine import Database
 from models.outbox import OutboundMessage
 from models.states import AlarmKind, Fault, Lane, MessageStatus
 

@@ -19,7 +19,7 @@ from gateway.reporting import draining, rounds
 from gateway.reporting.desk import Desk
 from gateway.reporting.voice import Voice
 from gateway.wiring import Wiring
-from models.database import Database
+from models.database.engine import Database
 from models.inbox import InboundMessage
 from models.outbox import OutboundMessage
 from models.report import ConfirmationNumber, Report
@@ -257,7 +257,7 @@ def test_a_job_that_runs_out_of_time_counts_against_the_message_it_was_at(
 def test_a_turn_that_ends_early_draws_no_number_in_vain(
     office: Wiring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.database._SQLITE_TURN", 0.0001)
+    monkeypatch.setattr("models.database.engine._SQLITE_TURN", 0.0001)
     senders = [f"+62812900000{n:02d}" for n in range(40)]
     for sender in senders:
         register(office, sender, [OINLASI])

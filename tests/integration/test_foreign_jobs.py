@@ -27,7 +27,7 @@ from gateway.messaging import receiving
 from gateway.messaging.queues import Doorbell, Job
 from gateway.providers.base import InboundSms, Intake
 from models import schema
-from models.database import Database
+from models.database.engine import Database
 from models.inbox import InboundMessage
 
 OURS = Job.VALIDATE_MESSAGE.value
@@ -141,6 +141,16 @@ class Deployment:
         self.worker.terminate()
         self.worker.wait(15)
         self.worker = self.gateway.start_worker()
+
+    def entry(self) -> bytes:
+        """Have a new worker, and give the key under which Redis knows it."""
+        self.new_worker()
+        with self.redis.client() as client:
+            keys = wait_until(
+                lambda: client.smembers("rq:workers"), within=GOES_ON_WITHIN, what="it is known"
+            )
+        (key,) = keys
+        return bytes(key)
 
     def memory(self) -> float:
         """Say how many MB the worker has ever had."""
@@ -399,10 +409,7 @@ def test_what_stands_in_redis_stops_no_worker(
 
 
 def test_a_worker_obeys_no_command_of_others(deployment: Deployment, plant: Plant):
-    deployment.new_worker()  # a worker writes its name when it starts, and all was wiped since
-    deployment.goes_on()
-    (key,) = plant.redis.smembers("rq:workers")
-    name = key.decode().removeprefix("rq:worker:")
+    name = deployment.entry().decode().removeprefix("rq:worker:")
     for command in ("shutdown", "kill-horse", "stop-job"):
         payload = {"command": command, "job_id": "x", "execution_id": "x"}
         assert plant.redis.publish(f"rq:pubsub:{name}", json.dumps(payload)) == 0, "it listens"
@@ -410,10 +417,9 @@ def test_a_worker_obeys_no_command_of_others(deployment: Deployment, plant: Plan
 
 
 def test_a_worker_whose_own_entry_was_taken_goes_on(deployment: Deployment, plant: Plant):
-    deployment.goes_on()
-    for key in plant.redis.smembers("rq:workers"):
-        plant.redis.delete(key)
-        plant.redis.set(key, "x")
+    key = deployment.entry()
+    plant.redis.delete(key)
+    plant.redis.set(key, "x")
     deployment.goes_on()
 
 

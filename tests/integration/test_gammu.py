@@ -51,7 +51,7 @@ from gateway.providers.base import (
     SendDeferred,
 )
 from gateway.providers.gammu import Gammu
-from models.database import Database
+from models.database.engine import Database
 from models.inbox import InboundMessage
 from models.states import MessageStatus
 

@@ -23,7 +23,8 @@ from gateway.watch import attending
 from gateway.watch.leader import leader
 from gateway.wiring import Wiring
 from models.base import Base
-from models.database import Database, NotLeading, hold
+from models.database.engine import Database
+from models.database.holding import NotLeading, hold
 from models.inbox import InboundMessage, PollCursor
 from workers import sweeper
 from workers.leading import Lead
@@ -36,7 +37,7 @@ WITHIN = 40
 def _a_machine_that_may_be_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is told apart by seconds has a test of its own; here a busy machine changes nothing."""
     monkeypatch.setattr("workers.leading._BELIEVED_FOR", 120.0)
-    monkeypatch.setattr("models.database._HOLD_LASTS", 120.0)
+    monkeypatch.setattr("models.database.holding._HOLD_LASTS", 120.0)
 
 
 @pytest.fixture
@@ -169,7 +170,7 @@ def test_a_leader_that_is_silent_loses_the_lead_without_being_cut_off(
     leads: tuple[Lead, Lead], monkeypatch: pytest.MonkeyPatch
 ):
     first, second = leads
-    monkeypatch.setattr("models.database._HOLD_LASTS", 1.0)
+    monkeypatch.setattr("models.database.holding._HOLD_LASTS", 1.0)
     silent = Lead(Database(first.database.url))
     assert silent.look()
     take_over(second)

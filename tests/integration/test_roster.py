@@ -21,7 +21,7 @@ from gateway.roster import demo, people, villages
 from gateway.roster.tables import BadCell, Imported, ImportRefused, Row, read_table
 from gateway.settings import Settings
 from gateway.wiring import Wiring
-from models.database import Database
+from models.database.engine import Database
 from models.inbox import InboundMessage
 from models.people import Mark, Phone, Reporter, Village
 from models.report import Report

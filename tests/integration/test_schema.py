@@ -13,7 +13,7 @@ from gateway.providers.base import InboundSms, Intake
 from gateway.wiring import Wiring
 from models import schema
 from models.channels import Canary
-from models.database import Database
+from models.database.engine import Database
 from models.outbox import OutboundMessage
 from models.states import Lane
 from parsers import msisdn
@@ -45,7 +45,7 @@ def test_three_processes_that_migrate_at_once_wait_for_each_other(
 ) -> None:
     url = empty_database.url.render_as_string(hide_password=False)
     code = (
-        "import sys; from models import schema; from models.database import Database;"
+        "import sys; from models import schema; from models.database.engine import Database;"
         " schema.upgrade(Database(sys.argv[1]))"
     )
     started = [

@@ -26,7 +26,7 @@ from gateway.messaging.tries import BACKOFF
 from gateway.providers.africastalking import AfricasTalking
 from gateway.providers.base import OutboundSms, Provider, ReportedDelivery
 from gateway.providers.loopback import Loopback
-from models.database import Database
+from models.database.engine import Database
 from models.outbox import OutboundMessage
 from models.states import Lane, MessageStatus
 from parsers import msisdn

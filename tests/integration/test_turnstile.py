@@ -12,7 +12,7 @@ from support.office_work import register
 
 from gateway import clock
 from gateway.wiring import Wiring
-from models.database import Database
+from models.database.engine import Database
 from models.inbox import InboundMessage
 from models.people import Mark
 

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from gateway.app import create_app
 from gateway.wiring import Wiring
-from models.database import Database
+from models.database.engine import Database
 from models.inbox import InboundMessage, Quarantined
 from models.people import Phone, PhoneKind
 

@@ -15,7 +15,7 @@ from gateway.messaging.channels import Channels
 from gateway.messaging.sending import deliver_some
 from gateway.providers.base import ReportedDelivery
 from models.channels import Alarm, ChannelState
-from models.database import Database
+from models.database.engine import Database
 from models.outbox import DeliveryReport, OutboundMessage
 from models.states import AlarmKind, Lane, MessageStatus
 from parsers import msisdn

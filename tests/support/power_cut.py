@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from models.database import UNAVAILABLE, Database
+from models.database.engine import UNAVAILABLE, Database
 
 
 class PowerCut(BaseException):

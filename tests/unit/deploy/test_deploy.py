@@ -21,7 +21,7 @@ from support.repository import ROOT
 from gateway import gunicorn_conf, supervisor
 from gateway.cli.main import timpora
 from gateway.settings import SettingsError, read_settings
-from models.database import Database
+from models.database.engine import Database
 
 COMPOSE = ROOT / "deploy" / "compose"
 SYSTEMD = ROOT / "deploy" / "systemd"
