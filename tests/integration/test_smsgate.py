@@ -129,6 +129,17 @@ def test_dedupe_five_seconds_apart(village: Village):
     assert [row.reply_key for row in village.rows(OutboundMessage)] == ["OK_WNA"]
 
 
+@pytest.mark.parametrize("made_up", ["A1234567", "X123456", "5302011203900001"])
+def test_an_id_that_looks_like_a_document_is_no_document_of_the_senders(
+    village: Village, made_up: str
+):
+    sms = village.phone.gets(KADES, "WNA 2 AUS wisata", MONDAY)
+    assert village.post({**sms, "id": made_up, "deviceId": made_up}) == 200
+
+    assert [row.flags for row in village.rows(InboundMessage)] == [[]]
+    assert [row.reply_key for row in village.rows(OutboundMessage)] == ["OK_WNA"]
+
+
 def test_dedupe_android_id_is_32_bit(village: Village):
     first = village.phone.gets(KADES, "WNA 2 AUS wisata", MONDAY)
     given_id = first["payload"]["messageId"]
