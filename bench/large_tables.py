@@ -41,15 +41,6 @@ _QUEUED = 1_000_000
 #: The same where the answer does not depend on how many they are.
 _FEWER = 200_000
 _A_CALL = 2000
-_GROWING = (
-    "inbox",
-    "reports",
-    "report_events",
-    "outbox",
-    "delivery_reports",
-    "confirmation_numbers",
-    "audit_entries",
-)
 
 
 def measure(size: int = _SIZE) -> Figures:
@@ -101,7 +92,7 @@ def _without_fsync(connection: psycopg.Connection) -> Iterator[None]:
 
 
 def _sizes(connection: psycopg.Connection, size: int) -> Figures:
-    for table in _GROWING:
+    for table in history.TABLES:
         heap, all_of_it, rows = connection.execute(
             "SELECT pg_table_size(c.oid), pg_total_relation_size(c.oid), c.reltuples"
             " FROM pg_class c WHERE c.oid = %s::regclass",

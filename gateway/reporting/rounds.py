@@ -141,20 +141,36 @@ class Round:
         return self._questions[phone_id]
 
     def _look_for_questions(self, phone_ids: Sequence[int]) -> dict[int, list[Report]]:
-        asked = self.session.scalars(
-            sa.select(Report)
-            .where(
-                is_one_of(self.session, Report.phone_id, phone_ids),
-                Report.asked_at.is_not(None),
-                Report.asked_at > clock.now() - A_DAY,
-            )
-            .order_by(Report.asked_at.desc(), Report.id.desc())
+        since = clock.now() - A_DAY
+        newest = (Report.asked_at.desc(), Report.id.desc())
+        asked = for_each(
+            self.session,
+            {"phone_id": sa.BigInteger()},
+            [{"phone_id": phone_id} for phone_id in phone_ids],
+            lambda key: (
+                sa.select(Report.id)
+                .where(
+                    Report.phone_id == key["phone_id"],
+                    Report.asked_at.is_not(None),
+                    Report.asked_at > since,
+                )
+                .order_by(*newest)
+                .limit(_MOST_OPEN_QUESTIONS)
+            ),
         )
         found: dict[int, list[Report]] = defaultdict(list)
-        for report in asked:
-            if len(found[report.phone_id]) < _MOST_OPEN_QUESTIONS:
-                found[report.phone_id].append(report)
+        for report in self._reports(asked, *newest):
+            found[report.phone_id].append(report)
         return found
+
+    def _reports(
+        self, ids: Sequence[Sequence[int]], *order: sa.ColumnElement[Any]
+    ) -> Sequence[Report]:
+        """Give the reports with these ids, each in a row of its own, in an order."""
+        if not ids:
+            return []
+        wanted = is_one_of(self.session, Report.id, [row[0] for row in ids])
+        return self.session.scalars(sa.select(Report).where(wanted).order_by(*order)).all()
 
     def same_text(self, message: InboundMessage) -> list[Report]:
         """List what the same text from the same phone became within the day, the oldest first."""
@@ -190,10 +206,7 @@ class Round:
                 Report.received_at > since,
             ),
         )
-        if not ids:
-            return []
-        wanted = is_one_of(self.session, Report.id, [row[0] for row in ids])
-        return self.session.scalars(sa.select(Report).where(wanted).order_by(Report.id)).all()
+        return self._reports(ids, Report.id.asc())
 
     def _heard_plainly(self, message: InboundMessage) -> Heard | None:
         """Give what is heard of a message that needs no joining; None where it cannot be read."""
@@ -214,6 +227,9 @@ class Round:
             return []
         if self._chats is None:
             since = min(one.received_at for one in self._messages) - _OVERTAKES_WITHIN
+            # Hardly any text overtakes another: of all that a phone has said these are few.
+            first = min(one.network_time for one in self._messages if one.network_time)
+            last_id = max(one.id for one in self._messages)
             with self.session.no_autoflush:
                 self._chats = self.session.scalars(
                     sa.select(InboundMessage)
@@ -221,7 +237,8 @@ class Round:
                         is_one_of(self.session, InboundMessage.phone_id, self._ids()),
                         InboundMessage.received_at > since,
                         InboundMessage.outcome == "chat",
-                        InboundMessage.network_time.is_not(None),
+                        InboundMessage.network_time > first,
+                        InboundMessage.id < last_id,
                     )
                     .order_by(InboundMessage.network_time, InboundMessage.id)
                 ).all()

@@ -2,11 +2,11 @@
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.databases import opened
 from support.postgres import PostgresServer, PostgresUnavailableError
 from support.redis_server import RedisServer
 
@@ -80,15 +80,6 @@ def database(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Itera
         url = request.getfixturevalue("postgres").new_database(like)
     with opened(url) as database:
         yield database
-
-
-@contextmanager
-def opened(url: str) -> Iterator[Database]:
-    database = Database(url)
-    try:
-        yield database
-    finally:
-        database.dispose()
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import resource
 import stat
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 from support.conversation import Conversation
 from support.database_dump import dump_database
+from support.databases import opened
 from support.office_work import do_all_work, register
 from support.outbox import Outbox
 
@@ -59,15 +59,6 @@ def another(tmp_path: Path) -> Iterator[Database]:
     """The same where its kind makes no difference."""
     with opened(f"sqlite:///{tmp_path / 'another.db'}") as database:
         yield database
-
-
-@contextmanager
-def opened(url: str) -> Iterator[Database]:
-    database = Database(url)
-    try:
-        yield database
-    finally:
-        database.dispose()
 
 
 @pytest.fixture

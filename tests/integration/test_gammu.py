@@ -10,7 +10,6 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +19,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
+from support.databases import opened
 from support.gammu_smsd import (
     BATTERY,
     DEPLOY,
@@ -51,7 +51,6 @@ from gateway.providers.base import (
     SendDeferred,
 )
 from gateway.providers.gammu import Gammu
-from models.database.engine import Database
 from models.inbox import InboundMessage
 from models.states import MessageStatus
 
@@ -60,15 +59,6 @@ pytestmark = pytest.mark.timeout(90)
 SENT, DELIVERED, FAILED = MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.FAILED
 AT_0604 = datetime(2026, 3, 1, 6, 4, 45, tzinfo=UTC)
 KINDS = ["sqlite", "postgresql"]
-
-
-@contextmanager
-def opened(url: str) -> Iterator[Database]:
-    database = Database(url)
-    try:
-        yield database
-    finally:
-        database.dispose()
 
 
 def phone(number: int) -> str:
