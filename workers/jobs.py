@@ -5,6 +5,7 @@ again for a row that is late.
 """
 
 import time
+from collections.abc import Callable
 from functools import cache
 
 from gateway import logs
@@ -46,28 +47,44 @@ def wiring() -> Wiring:
 def validate_message(message_id: int) -> None:
     """Handle the message with this id and what else waits in the inbox."""
     office = wiring()
-    office.doorbell.answered(Job.VALIDATE_MESSAGE)
-    pace = Pace()
-    try:
-        while (drained := draining.drain_some(office.database, office.desk)).handled:
-            if drained.is_reply_due:
-                office.doorbell.ring(Job.SEND_MESSAGE, message_id)
-            if pace.is_over:
-                office.doorbell.ring(Job.VALIDATE_MESSAGE, message_id)
-                return
-    except UNAVAILABLE as error:
-        _log.error("database_unavailable", job="validate_message", error=type(error).__name__)
+
+    def handle() -> bool:
+        drained = draining.drain_some(office.database, office.desk)
+        if drained.is_reply_due:
+            office.doorbell.ring(Job.SEND_MESSAGE, message_id)
+        return bool(drained.handled)
+
+    _while_any_waits(Job.VALIDATE_MESSAGE, message_id, handle)
 
 
 def send_message(message_id: int) -> None:
     """Send the message with this id and what else waits in the outbox."""
     office = wiring()
-    office.doorbell.answered(Job.SEND_MESSAGE)
-    pace = Pace()
+
+    def send() -> bool:
+        return sending.deliver_some(office.database, office.channels)
+
+    _while_any_waits(Job.SEND_MESSAGE, message_id, send)
+
+
+def _while_any_waits(job: Job, row_id: int, take_some: Callable[[], bool]) -> None:
+    """Take what waits, turn after turn, until nothing does or the time is over.
+
+    The bell is cleared when nothing is left, and then it is looked once more. While much comes in,
+    one ring so lasts for all of it, and costs no job for each turn.
+    """
+    doorbell, pace = wiring().doorbell, Pace()
+    is_cleared = False
     try:
-        while sending.deliver_some(office.database, office.channels):
-            if pace.is_over:
-                office.doorbell.ring(Job.SEND_MESSAGE, message_id)
+        while True:
+            if not take_some():
+                if is_cleared:
+                    return
+                doorbell.answered(job)
+                is_cleared = True
+            elif pace.is_over:
+                doorbell.answered(job)
+                doorbell.ring(job, row_id)
                 return
     except UNAVAILABLE as error:
-        _log.error("database_unavailable", job="send_message", error=type(error).__name__)
+        _log.error("database_unavailable", job=job.name.lower(), error=type(error).__name__)

@@ -87,10 +87,10 @@ class Doorbell:
         return True
 
     def answered(self, job: Job) -> None:
-        """Say that a worker has come: who rings from now on needs another one.
+        """Say that a ring is done with: who rings from now on needs another one.
 
-        Called before the worker looks for rows. A row that is committed before this was called is
-        seen by that look; one that is committed after it rings again.
+        Called before the worker looks for rows for the last time. A row that is committed before
+        this was called is seen by that look; one that is committed after it rings again.
         """
         try:
             self._redis.delete(_bell(job))
