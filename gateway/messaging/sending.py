@@ -31,6 +31,7 @@ from gateway.providers.base import (
     Throttled,
 )
 from models.database.engine import UNAVAILABLE, Database
+from models.database.flushing import write_out
 from models.database.statements import is_one_of
 from models.outbox import OutboundMessage, new_token
 from models.people import Phone
@@ -197,6 +198,7 @@ def _claim(database: Database, channels: Channels) -> tuple[list[_Claimed], bool
             claimed.append(
                 _Claimed(message.id, message.attempts, way, message.token, number, message.text)
             )
+        write_out(session, OutboundMessage)
         return claimed, bool(rows), ways.troubled
 
 
@@ -267,6 +269,7 @@ def _record(
         )
         messages = {message.id: message for message in rows}
         recorded = [sent for sent in done if _apply(session, channels, messages[sent.id], sent)]
+        write_out(session, OutboundMessage)
         deliveries.heed_waiting(
             session, [messages[sent.id] for sent in recorded if sent.provider_message_id]
         )

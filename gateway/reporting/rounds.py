@@ -22,7 +22,8 @@ from gateway.reporting import senders
 from gateway.reporting.desk import Desk
 from gateway.reporting.limits import HOUR
 from gateway.reporting.senders import Sender
-from models.database.statements import draw_ids, for_each, insert_rows, is_far, is_one_of
+from models.database.flushing import write_out
+from models.database.statements import for_each, insert_rows, is_far, is_one_of
 from models.inbox import InboundMessage
 from models.outbox import OutboundMessage
 from models.people import Phone
@@ -330,12 +331,7 @@ class Round:
 
     def write_out(self) -> None:
         """Write all that has become of the messages so far, in few statements."""
-        new = [one for one in self.session.new if isinstance(one, Report)]
-        for report, drawn in zip(new, draw_ids(self.session, Report, len(new)), strict=True):
-            if drawn is not None:
-                # Else the driver asks for each one's id in one long statement.
-                report.id = drawn
-        self.session.flush()
+        write_out(self.session, Report, InboundMessage)
         events = [{"report_id": report.id, **row} for report, row in self._events]
         outgoing = [
             {"report_id": report.id if report else None, **row} for row, report in self._outgoing

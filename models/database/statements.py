@@ -1,12 +1,15 @@
 """Statements that each database says in its own way: conflicts, and many rows at once."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import cache
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.sql.dml import ReturningInsert
 
 from models.database.engine import is_sqlite
 
@@ -48,21 +51,21 @@ def insert_each_unless_there(
     """
     if not values:
         return []
-    insert = sqlite.insert if is_sqlite(session) else postgresql.insert
-    statement = insert(model.__table__).on_conflict_do_nothing()
-    table = model.__table__.c
-    columns = [table[column.key] for column in returning]
-    done = session.connection().execute(
-        statement.returning(*columns), [dict(one) for one in values]
-    )
-    return done.all()
+    table = model.__table__
+    columns = tuple(table.c[column.key] for column in returning)
+    if is_sqlite(session):
+        statement = sqlite.insert(table).on_conflict_do_nothing().returning(*columns)
+        return session.connection().execute(statement, [dict(one) for one in values]).all()
+    names = tuple(values[0])
+    insert = _insert_given_unless_there(table, names, columns)
+    return session.connection().execute(insert, _as_one_text(values)).all()
 
 
 def insert_rows(session: Session, model: type[Any], rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert rows that name the same columns, and read nothing of them back.
 
-    On PostgreSQL each column travels as one array: with a value for each row and column the driver
-    would spend more on the statement than the server on its rows.
+    On PostgreSQL all of it travels as one text: with a value for each row and column, or an array
+    for each column, the driver would spend more on the statement than the server on its rows.
     """
     if not rows:
         return
@@ -70,21 +73,66 @@ def insert_rows(session: Session, model: type[Any], rows: Sequence[Mapping[str, 
     if is_sqlite(session):
         session.connection().execute(sa.insert(table), [dict(row) for row in rows])
         return
+    session.connection().execute(_insert_given(table, tuple(rows[0])), _as_one_text(rows))
+
+
+def update_rows(session: Session, model: type[Any], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write new values into rows; each is named by its `id`, and all name the same columns."""
+    if not rows:
+        return
+    table = model.__table__
     names = tuple(rows[0])
-    arrays = {name: [row[name] for row in rows] for name in names}
-    session.connection().execute(_insert_arrays(table, names), arrays)
+    # In one order, whoever writes: two processes must not wait for each other.
+    ordered = sorted(rows, key=lambda row: row["id"])
+    if is_sqlite(session):
+        new: dict[str, sa.BindParameter[Any]] = {
+            name: sa.bindparam(f"new_{name}") for name in names if name != "id"
+        }
+        statement = sa.update(table).where(table.c.id == sa.bindparam("new_id")).values(new)
+        values = [{f"new_{name}": row[name] for name in names} for row in ordered]
+        session.connection().execute(statement, values)
+        return
+    session.connection().execute(_update_given(table, names), _as_one_text(ordered))
 
 
 @cache
-def _insert_arrays(table: sa.Table, names: tuple[str, ...]) -> sa.Insert:
-    types = [table.c[name].type for name in names]
-    arrays = [
-        sa.cast(sa.bindparam(name, type_=(of := postgresql.ARRAY(type_, dimensions=1))), of)
-        for name, type_ in zip(names, types, strict=True)
-    ]
-    columns = (sa.column(name, type_) for name, type_ in zip(names, types, strict=True))
-    given = sa.func.unnest(*arrays).table_valued(*columns).render_derived(name="given")
-    return sa.insert(table).from_select(list(names), sa.select(*given.c), include_defaults=False)
+def _insert_given(table: sa.Table, names: tuple[str, ...]) -> postgresql.Insert:
+    given = _given(table, names)
+    return postgresql.insert(table).from_select(list(names), sa.select(*given.c))
+
+
+@cache
+def _insert_given_unless_there(
+    table: sa.Table, names: tuple[str, ...], returning: tuple[sa.Column[Any], ...]
+) -> ReturningInsert[Any]:
+    return _insert_given(table, names).on_conflict_do_nothing().returning(*returning)
+
+
+@cache
+def _update_given(table: sa.Table, names: tuple[str, ...]) -> sa.Update:
+    given = _given(table, names)
+    new = {name: given.c[name] for name in names if name != "id"}
+    return sa.update(table).where(table.c.id == given.c.id).values(new)
+
+
+def _given(table: sa.Table, names: tuple[str, ...]) -> sa.TableValuedAlias:
+    """Give rows of some of a table's columns that travel as one text; see `_as_one_text`."""
+    columns = (sa.column(name, table.c[name].type) for name in names)
+    rows = sa.cast(sa.bindparam("rows", type_=sa.Text()), postgresql.JSON())
+    given = sa.func.json_to_recordset(rows).table_valued(*columns)
+    return given.render_derived(name="given", with_types=True)
+
+
+def _as_one_text(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    return {"rows": json.dumps(rows, default=_as_text)}
+
+
+def _as_text(value: object) -> str:
+    if not isinstance(value, datetime):
+        raise TypeError(f"a column of type {type(value).__name__} cannot be written as text")
+    if value.tzinfo is None:
+        raise ValueError("a moment needs its zone; this one is naive")
+    return value.isoformat()
 
 
 def insert_or_count(
@@ -121,16 +169,6 @@ def is_one_of(
 def is_far(session: Session) -> bool:
     """Say whether a statement is a journey, so that it pays to ask for much at once."""
     return not is_sqlite(session)
-
-
-def draw_ids(session: Session, model: type[Any], many: int) -> list[int | None]:
-    """Draw ids for new rows before they are written; None where the database gives them then."""
-    if is_sqlite(session):
-        return [None] * many
-    sequence = sa.func.pg_get_serial_sequence(model.__tablename__, "id")
-    drawn = sa.select(sa.func.nextval(sa.cast(sequence, sa.Text).op("::")(sa.text("regclass"))))
-    each = sa.func.generate_series(1, many).table_valued("one")
-    return list(session.connection().execute(drawn.select_from(each)).scalars())
 
 
 def for_each(
