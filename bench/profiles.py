@@ -28,7 +28,8 @@ _MOST_PLACES = 12
 _IDLE = (
     "concurrent/futures/thread.py",
     "selectors.py",
-    "gunicorn/arbiter.py",
+    "granian/server/common.py",
+    "granian/server/mp.py",
     "rq/worker/base.py",
     "rq/queue.py",
     "rq/intermediate_queue.py",
@@ -42,7 +43,7 @@ _OWNERS = {
     "SQLAlchemy": ("sqlalchemy/",),
     "psycopg": ("psycopg/", "psycopg_binary/"),
     "Redis and RQ": ("redis/", "rq/"),
-    "Flask and gunicorn": ("flask/", "werkzeug/", "gunicorn/"),
+    "Flask and Granian": ("flask/", "werkzeug/", "granian/"),
     "logging": ("structlog/", "logging/"),
     "phone numbers": ("phonenumbers/",),
 }
@@ -82,7 +83,7 @@ class _Watcher:
 def _kind(process: ProcessId) -> str:
     if "workers.sweeper" in process.command:
         return ""
-    return "web" if "gunicorn" in process.command else "worker" * ("workers" in process.command)
+    return "web" if "web_server" in process.command else "worker" * ("workers" in process.command)
 
 
 def _read(file: Path) -> Counter[tuple[str, ...]]:

@@ -4,7 +4,6 @@ Each child is told by the kernel when its parent dies, even by kill -9, and stop
 session of its own, so that Ctrl-C in a terminal reaches the parent alone.
 """
 
-import ctypes
 import fcntl
 import os
 import signal
@@ -17,11 +16,10 @@ from pathlib import Path
 from types import FrameType
 
 from gateway import logs
+from gateway.lifeline import tie_to_parent
 
 _log = logs.logger()
 
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None, use_errno=True)
 _LOOK_EVERY = 0.2
 #: A child that dies sooner than this after its start is started again with a growing pause.
 _SETTLED_AFTER = 5.0
@@ -75,19 +73,14 @@ class Child:
     def start(self) -> None:
         """Start the process, tied to the life of this one."""
         parent = os.getpid()
-
-        def tie_to_parent() -> None:
-            _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-            if os.getppid() != parent:  # it died before the tie was made
-                os._exit(1)
-
         self._started = time.monotonic()
         self._process = subprocess.Popen(  # noqa: S603  # our own command lines
             self._argv,
             env=self._environ,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
-            preexec_fn=tie_to_parent,  # noqa: PLW1509  # this process has one thread
+            # This process has one thread.
+            preexec_fn=lambda: tie_to_parent(parent, signal.SIGTERM),  # noqa: PLW1509
         )
 
     @property

@@ -31,8 +31,7 @@ def serving(name: str, web: int, database_url: str = "") -> Iterator[int]:
         if database_url:
             table = [sys.executable, "-m", f"bench.bare.{name}"]
             subprocess.run(table, env=environment, cwd=_ROOT, check=True)  # noqa: S603
-        gunicorn = ("-m", "gunicorn", "-c", "python:gateway.gunicorn_conf")
-        command = [sys.executable, *gunicorn, f"bench.bare.{name}:app"]
+        command = [sys.executable, "-m", "bench.bare", name]
         try:
             with (Path(folder) / "log").open("wb") as log:
                 launch(command, output=log, environment=environment, folder=_ROOT)

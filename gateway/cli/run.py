@@ -69,8 +69,8 @@ def _start(
     if settings.redis_is_embedded:
         _start_redis(keeper, environ)
     _prepare_database(with_demo=with_demo)
-    gunicorn = ("-m", "gunicorn", "-c", "python:gateway.gunicorn_conf", "gateway.app:create_app()")
-    keeper.start(Child("web", "web", supervisor.python(*gunicorn), environ))
+    argv = supervisor.python("-m", "gateway.web_server")
+    keeper.start(Child("web", "web", argv, environ))
     for number in range(workers):
         argv = supervisor.python("-m", "workers")
         keeper.start(Child(f"worker {number + 1}", "worker", argv, environ))

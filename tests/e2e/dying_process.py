@@ -24,9 +24,9 @@ from sqlalchemy.engine.default import DefaultDialect
 BELL = b"timpora:rung:"
 WRITES = ("INSERT", "UPDATE", "DELETE")
 ENTRIES = {
-    "web": ("gunicorn", ["-c", "gateway/gunicorn_conf.py", "gateway.app:create_app()"]),
-    "worker": ("workers", []),
-    "sweeper": ("workers.sweeper", []),
+    "web": "gateway.web_server",
+    "worker": "workers",
+    "sweeper": "workers.sweeper",
 }
 
 
@@ -124,10 +124,10 @@ def main() -> None:
     watch_commits(death)
     watch_requests(death)
     watch_bells(death)
-    module, arguments = ENTRIES[entry]
+    module = ENTRIES[entry]
     # As `python -m` does: the product's packages are found from the current folder.
     sys.path[0] = str(Path.cwd())
-    sys.argv = [module, *arguments]
+    sys.argv = [module]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 

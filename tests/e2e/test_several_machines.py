@@ -9,7 +9,7 @@ import pytest
 import requests
 from support.accounts import assert_each_once
 from support.africastalking_server import AfricasTalkingServer
-from support.gateway_process import BIN, Gateway, ProductProcess, post_form
+from support.gateway_process import Gateway, ProductProcess, post_form
 from support.payloads import incoming_sms, phone
 from support.redis_server import RedisServer
 from support.tally import Measure
@@ -122,7 +122,7 @@ def test_machines_that_share_a_database_and_a_redis_share_the_work(
         folder.mkdir()
     of = [{"TIMPORA_DATA_DIR": str(folder)} for folder in machines]
     port = free_port()
-    web = [str(BIN / "gunicorn"), "-c", "gateway/gunicorn_conf.py", "gateway.app:create_app()"]
+    web = [sys.executable, "-m", "gateway.web_server"]
     gateway.start("web1", web, of[0])
     gateway.start("web2", web, of[1] | {"TIMPORA_BIND": f"127.0.0.1:{port}"})
     for place in of[2:5]:

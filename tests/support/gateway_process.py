@@ -185,8 +185,7 @@ class Gateway:
 
     def start_web(self, *, ready: bool = True) -> ProductProcess:
         """Start the Procfile's web."""
-        arguments = ["-c", "gateway/gunicorn_conf.py", "gateway.app:create_app()"]
-        web = self.start("web", [str(BIN / "gunicorn"), *arguments])
+        web = self.start("web", [sys.executable, "-m", "gateway.web_server"])
         if ready:
             self.wait_ready(web)
         return web

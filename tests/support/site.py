@@ -60,7 +60,7 @@ class Seat:
             self.process.kill_with_children()
 
     def kill_a_child(self) -> None:
-        """End what does the work without warning, where that is a child: gunicorn's own worker."""
+        """End what does the work without warning, where that is a child: a web worker."""
         if self.process is None:
             return
         for child in self.process.tree():

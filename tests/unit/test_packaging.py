@@ -59,7 +59,7 @@ def test_messaging_never_loads_the_web():
     load = (
         "import gateway.messaging.queues, gateway.messaging.receiving, gateway.messaging.sending;"
         "import workers.jobs, sys;"
-        "print([name for name in ('flask', 'werkzeug', 'gunicorn') if name in sys.modules])"
+        "print([name for name in ('flask', 'werkzeug', 'granian') if name in sys.modules])"
     )
 
     done = subprocess.run(  # noqa: S603

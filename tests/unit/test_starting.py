@@ -7,7 +7,7 @@ import sys
 import pytest
 
 #: What takes long to load, or much memory, and only some processes ever use.
-HEAVY = {"alembic", "flask", "jinja2", "openpyxl", "gunicorn"}
+HEAVY = {"alembic", "flask", "jinja2", "openpyxl", "granian"}
 COMMAND = "from gateway.cli.main import timpora; timpora.commands[{!r}]"
 
 
@@ -19,7 +19,9 @@ COMMAND = "from gateway.cli.main import timpora; timpora.commands[{!r}]"
         pytest.param(COMMAND.format("messages"), set(), id="a list"),
         # For as long as the gateway runs.
         pytest.param(COMMAND.format("run"), {"alembic"}, id="the supervisor"),
-        pytest.param("import gateway.app", {"alembic", "flask", "jinja2"}, id="the web server"),
+        # Of the web processes one listens and the others load the application.
+        pytest.param("import gateway.web_server", {"granian"}, id="the web server"),
+        pytest.param("import gateway.app", {"alembic", "flask", "jinja2"}, id="a web worker"),
     ],
 )
 def test_a_process_loads_what_it_needs_and_no_more(start: str, needs: set[str]):

@@ -18,7 +18,7 @@ from support import debian
 from support.gateway_process import BIN
 from support.repository import ROOT
 
-from gateway import gunicorn_conf, supervisor
+from gateway import supervisor, web_server
 from gateway.cli.main import timpora
 from gateway.settings import SettingsError, read_settings
 from models.database.engine import Database
@@ -28,7 +28,7 @@ SYSTEMD = ROOT / "deploy" / "systemd"
 HOME = "/opt/timpora"
 #: From the first request to stop until all is gone, for each kind of process, in seconds.
 STOPS = {
-    "web": gunicorn_conf.graceful_timeout,
+    "web": web_server.STOPS_WITHIN,
     "worker": supervisor._STOP_WITHIN["worker"],  # noqa: SLF001
     "sweeper": supervisor._STOP_WITHIN["sweeper"],  # noqa: SLF001
     "run": sum(supervisor._STOP_WITHIN.values()),  # noqa: SLF001
@@ -122,8 +122,6 @@ def test_each_command_is_one_of_the_product_s(one: Started):
         command.make_context("given", words)
     if program == "python":
         assert importlib.util.find_spec(words[1]) is not None
-    if program == "gunicorn":
-        assert (ROOT / words[1]).exists()
 
 
 @pytest.mark.parametrize("one", STARTED, ids=[one.where for one in STARTED])
@@ -208,6 +206,7 @@ def test_the_proxy_passes_webhooks_and_readiness_alone():
     assert re.findall(r"@gateway path (.+)", caddyfile) == ["/webhooks/* /readyz"]
     assert "respond 404" in caddyfile
     assert "log" not in re.findall(r"^\t*(\w+)", caddyfile, re.MULTILINE)
+    assert "request_header -*_*" in caddyfile
     upstreams = re.findall(r"(\w+):8000", caddyfile)
     assert upstreams == [name for name in services() if name.startswith("web")]
 
