@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 from rq.timeouts import JobTimeoutException
-from sqlalchemy import event
 from support.office_work import do_all_work, register
 
 from gateway import clock
@@ -210,27 +209,33 @@ def test_an_id_that_is_only_a_hash_of_the_text_needs_the_time_beside_it(office: 
 
 
 @pytest.fixture
-def refused_words() -> Iterator[set[str]]:
-    """Words that the database refuses in a report's note, as a broken trigger would."""
-    words: set[str] = set()
-
-    def refuse(_mapper: object, _connection: object, report: Report) -> None:
-        if any(word in report.note for word in words):
-            raise ValueError("refused")
-
-    event.listen(Report, "before_insert", refuse)
-    yield words
-    event.remove(Report, "before_insert", refuse)
+def refused_word(office: Wiring) -> Iterator[str]:
+    """A word that the database refuses in a report's note."""
+    word = "racun"
+    if office.database.is_sqlite:
+        refuse = (
+            f"CREATE TRIGGER refusal BEFORE INSERT ON reports WHEN NEW.note LIKE '%{word}%'"
+            " BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        )
+        allow = "DROP TRIGGER refusal"
+    else:
+        refuse = f"ALTER TABLE reports ADD CONSTRAINT refusal CHECK (note NOT LIKE '%{word}%')"
+        allow = "ALTER TABLE reports DROP CONSTRAINT refusal"
+    with office.database.writing() as session:
+        session.execute(sa.text(refuse))
+    yield word
+    with office.database.writing() as session:
+        session.execute(sa.text(allow))
 
 
 def test_what_only_the_database_refuses_is_its_own_messages_fault(
-    office: Wiring, refused_words: set[str]
+    office: Wiring, refused_word: str
 ) -> None:
     register(office, KADES, [OINLASI])
     other = "+6281237000112"
     register(office, other, [OINLASI])
-    take_in(office, [sms("PMI 3 Malaysia lusa bersama racun"), sms("WNA 2 AUS wisata", other)])
-    refused_words.add("racun")
+    texts = [sms(f"PMI 3 Malaysia lusa bersama {refused_word}"), sms("WNA 2 AUS wisata", other)]
+    take_in(office, texts)
     while draining.drain_some(office.database, office.desk).handled:
         pass
     poison, innocent = rows(office, InboundMessage)
