@@ -4,6 +4,7 @@ import hmac
 import secrets
 from collections.abc import Iterable
 from hashlib import sha256
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -28,6 +29,14 @@ _KEY_MARK = "secret_key_check"
 
 class WrongKey(Exception):
     """The secret key is not the one that this database was made with."""
+
+
+class KnownPhone(NamedTuple):
+    """What is to be known of a phone to keep a message of it."""
+
+    id: int
+    lookup: str
+    alias: str
 
 
 class Directory:
@@ -65,16 +74,21 @@ class Directory:
                 length += 1
         return found
 
-    def phones(self, session: Session, senders: Iterable[Sender]) -> dict[Sender, Phone]:
-        """Find the rows of several senders in one statement, and make those that are not there."""
+    def phones(self, session: Session, senders: Iterable[Sender]) -> dict[Sender, KnownPhone]:
+        """Find several senders in one statement, and make the rows that are not there."""
         wanted = {self.lookup(sender): sender for sender in senders}
-        rows = session.scalars(sa.select(Phone).where(is_one_of(session, Phone.lookup, wanted)))
-        found = {wanted[phone.lookup]: phone for phone in rows}
+        rows = session.execute(
+            sa.select(Phone.id, Phone.lookup, Phone.alias).where(
+                is_one_of(session, Phone.lookup, wanted)
+            )
+        )
+        found = {wanted[row[1]]: KnownPhone(*row) for row in rows}
         # In one order, whoever makes them: two processes must not wait for each other.
         for lookup in sorted(wanted.keys()):
             sender = wanted[lookup]
             if sender not in found:
-                found[sender] = self.phone(session, sender)
+                made = self.phone(session, sender)
+                found[sender] = KnownPhone(made.id, made.lookup, made.alias)
         return found
 
     def make_phones(self, session: Session, senders: Iterable[Sender]) -> dict[Sender, int]:

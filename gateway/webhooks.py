@@ -64,10 +64,11 @@ def receive(channel: str, secret: str, path: str) -> Response:
 
 
 def _keep(office: Wiring, provider: Provider, asked: InboundRequest, intake: Intake) -> Answer:
-    if isinstance(provider, UssdProvider) and intake.key_presses:
+    # What it brought is asked first: to ask what a provider can takes longer than the rest.
+    if intake.key_presses and isinstance(provider, UssdProvider):
         return _talk(office, provider, intake.key_presses[0])
     answer = intake.answer
-    if isinstance(provider, UssdProvider) and intake.awaits_screen:
+    if intake.awaits_screen and isinstance(provider, UssdProvider):
         answer = provider.show(talking.trouble(office.switchboard), None)
     sign = f"{provider.name} message" if intake.messages else provider.name
     is_sign_of_life = office.heard.is_due(sign, standing.NOTED_EVERY)

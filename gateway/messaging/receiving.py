@@ -9,14 +9,13 @@ from urllib.parse import unquote_plus
 from sqlalchemy.orm import Session
 
 from gateway import clock, logs
-from gateway.identity import Directory
+from gateway.identity import Directory, KnownPhone
 from gateway.messaging import alarms, deliveries, redelivery
 from gateway.messaging.channels import LOOPBACK, Channels
 from gateway.messaging.redelivery import Row
 from gateway.providers.base import InboundSms, Intake, OptOut, Polled, Unreadable
 from models.database.statements import insert_or_count
 from models.inbox import PollCursor, Quarantined
-from models.people import Phone
 from models.states import AlarmKind
 from parsers import cleaning, masking, msisdn, segments
 from parsers.msisdn import Sender
@@ -167,7 +166,7 @@ def _people(message: InboundSms) -> list[Sender]:
 
 
 def _row(
-    session: Session, directory: Directory, arrival: _Arrival, phones: Mapping[Sender, Phone]
+    session: Session, directory: Directory, arrival: _Arrival, phones: Mapping[Sender, KnownPhone]
 ) -> Row:
     """Make the row of a message: storable, and without documents and numbers in the clear."""
     channel, message = arrival.channel, arrival.message

@@ -9,7 +9,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -17,7 +17,7 @@ from sqlalchemy import event, exc
 from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.orm import Session
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 #: What a caller may see when the database cannot be had now: nothing was kept, so say "send again".
 UNAVAILABLE = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError, exc.InternalError)
@@ -34,6 +34,9 @@ _SQLITE_ROWS = 10
 #: phones it keeps from other workers, and which are done again when it fails.
 _POSTGRES_TURN = 5.0
 _POSTGRES_ROWS = 100
+#: A connection that was in use so many seconds ago is taken to be alive.
+_FRESH_FOR = 1.0
+_USED_AT = "timpora_used_at"
 
 
 class Turnstile:
@@ -107,7 +110,6 @@ class Database:
                 self.url,
                 hide_parameters=True,
                 pool_size=10,
-                pool_pre_ping=True,
                 pool_timeout=5,
                 connect_args={
                     "connect_timeout": 3,
@@ -116,6 +118,8 @@ class Database:
                     " -c idle_in_transaction_session_timeout=60000",
                 },
             )
+            event.listen(self.engine, "checkin", _note_time)
+            event.listen(self.engine, "checkout", _try_unless_just_used)
         self._writer = self.engine.execution_options(timpora_writes=True)
 
     @contextmanager
@@ -167,6 +171,26 @@ class Database:
     def dispose(self) -> None:
         """Close what is open."""
         self.engine.dispose()
+
+
+def _note_time(_connection: DBAPIConnection, entry: ConnectionPoolEntry) -> None:
+    entry.info[_USED_AT] = time.monotonic()
+
+
+def _try_unless_just_used(
+    connection: DBAPIConnection, entry: ConnectionPoolEntry, _given: PoolProxiedConnection
+) -> None:
+    # To try one each time would be a journey more for each transaction. One that has broken since
+    # it was used a moment ago fails in use: then nothing was kept, and all others are tried anew.
+    used_at = entry.info.get(_USED_AT)
+    if used_at is None or time.monotonic() - used_at < _FRESH_FOR:
+        return
+    try:
+        with closing(connection.cursor()) as cursor:
+            cursor.execute("SELECT 1")
+        connection.rollback()
+    except Exception as error:
+        raise exc.InvalidatePoolError from error
 
 
 def _open_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
