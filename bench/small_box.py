@@ -54,8 +54,10 @@ def measure() -> Iterator[Figure]:
 
 
 def _pids(gateway: Gateway) -> list[int]:
-    """List all its processes, Redis included, without what the tests start it through."""
-    return [process.pid for process in marked("HOME", str(gateway.folder))]
+    """List all its processes, without what the tests start it through."""
+    # By their parents as well: Redis writes its title over the environment that it was given.
+    by_parent = [process for run in gateway.processes if run.running for process in run.tree()]
+    return sorted({process.pid for process in marked("HOME", str(gateway.folder)) + by_parent})
 
 
 def _megabytes(gateway: Gateway) -> float:

@@ -20,7 +20,7 @@ from gateway.messaging import alarms
 from gateway.watch.leader import leader
 from gateway.watch.overview import ChannelView, overview
 from gateway.wiring import Wiring
-from models import schema
+from models import revisions
 from models.database.engine import UNAVAILABLE
 from models.inbox import InboundMessage, Quarantined
 from models.outbox import OutboundMessage
@@ -54,12 +54,12 @@ def readyz() -> tuple[Response, int]:
 
 def _database_state(office: Wiring) -> str:
     try:
-        current = schema.current(office.database)
+        current = revisions.current(office.database)
     except UNAVAILABLE:
         return "unreachable"
-    if schema.is_newer(current):
+    if revisions.is_newer(current):
         return "newer"
-    return "ok" if current == schema.newest() else "schema is not current"
+    return "ok" if current == revisions.newest() else "schema is not current"
 
 
 def _room_state(office: Wiring) -> str:

@@ -15,10 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
-from gateway import logs
 from gateway.lifeline import tie_to_parent
-
-_log = logs.logger()
 
 _LOOK_EVERY = 0.2
 #: A child that dies sooner than this after its start is started again with a growing pause.
@@ -70,14 +67,14 @@ class Child:
         self._started = 0.0
         self._pause = 0.0
 
-    def start(self) -> None:
+    def start(self, stdin: int = subprocess.DEVNULL) -> None:
         """Start the process, tied to the life of this one."""
         parent = os.getpid()
         self._started = time.monotonic()
         self._process = subprocess.Popen(  # noqa: S603  # our own command lines
             self._argv,
             env=self._environ,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             start_new_session=True,
             # This process has one thread.
             preexec_fn=lambda: tie_to_parent(parent, signal.SIGTERM),  # noqa: PLW1509
@@ -97,7 +94,7 @@ class Child:
         if time.monotonic() - self._started < self._pause:
             return
         code = self._process.returncode if self._process else None
-        _log.warning("child_died", child=self.name, exit_code=code)
+        _warn("child_died", child=self.name, exit_code=code)
         self._pause = min(max(self._pause * 2, 0.5), _LONGEST_PAUSE)
         self.start()
 
@@ -113,7 +110,7 @@ class Child:
         try:
             self._process.wait(max(0.0, until - time.monotonic()))
         except subprocess.TimeoutExpired:
-            _log.warning("child_killed", child=self.name)
+            _warn("child_killed", child=self.name)
             self._kill_group()
             self._process.wait()
 
@@ -140,9 +137,9 @@ class Supervisor:
     def _ask_to_stop(self, _signal: int, _frame: FrameType | None) -> None:
         self._stop = True
 
-    def start(self, child: Child) -> None:
-        """Start a child and keep it from now on."""
-        child.start()
+    def start(self, child: Child, stdin: int = subprocess.DEVNULL) -> None:
+        """Start a child and keep it from now on; one that is started anew has no stdin."""
+        child.start(stdin)
         self._children.append(child)
 
     def wait_until(self, is_so: Callable[[], bool], within: float) -> bool:
@@ -176,6 +173,14 @@ class Supervisor:
             until = time.monotonic() + _STOP_WITHIN[kind]
             for child in some:
                 child.wait(until)
+
+
+def _warn(event: str, **details: object) -> None:
+    # Not before: a supervisor stays for as long as the gateway runs, and seldom has a word to say.
+    from gateway import logs  # noqa: PLC0415
+
+    logs.set_up()
+    logs.logger().warning(event, **details)
 
 
 def python(*arguments: str) -> list[str]:

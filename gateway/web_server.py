@@ -220,18 +220,31 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _load_gateway() -> "WSGIApplication":
-    from gateway.app import create_app  # noqa: PLC0415  # in a worker alone
+def _loader(gate: int | None) -> Callable[[], "WSGIApplication"]:
+    """Load the gateway, in a worker alone; where there is a gate, begin when that ends."""
 
-    return create_app()
+    def load() -> "WSGIApplication":
+        from gateway.app import create_app  # noqa: PLC0415
+
+        while gate is not None and os.read(gate, 1):
+            pass
+        return create_app()
+
+    return load
 
 
 def main() -> None:
     """Run the web server of the gateway."""
     parser = argparse.ArgumentParser("python -m gateway.web_server", description=__doc__)
     parser.add_argument("--bind", help="host:port; default: TIMPORA_BIND, or 127.0.0.1:8000")
-    bind = parser.parse_args().bind or os.environ.get("TIMPORA_BIND") or "127.0.0.1:8000"
-    serve(_load_gateway, bind, _workers(os.environ.get("WEB_CONCURRENCY") or "1"))
+    parser.add_argument(
+        "--wait", action="store_true", help="load, and begin when stdin has come to its end"
+    )
+    given = parser.parse_args()
+    bind = given.bind or os.environ.get("TIMPORA_BIND") or "127.0.0.1:8000"
+    # Another descriptor of it: workers are made without stdin.
+    gate = os.dup(0) if given.wait else None
+    serve(_loader(gate), bind, _workers(os.environ.get("WEB_CONCURRENCY") or "1"))
 
 
 if __name__ == "__main__":

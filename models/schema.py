@@ -1,18 +1,16 @@
 """Migrations: bring a database to the newest schema, and say whether it is there."""
 
-from functools import cache
 from importlib.resources import files
 
-import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
 from models import channels, evidence, inbox, officers, outbox, people, report  # noqa: F401  # they fill Base.metadata
 from models.base import Base
 from models.database.engine import Database
+from models.revisions import current
 
 metadata = Base.metadata
 
@@ -43,34 +41,6 @@ def revise(database: Database, message: str) -> None:
 def difference(database: Database) -> None:
     """Raise when the models and the migrated database are not alike."""
     command.check(_config(database))
-
-
-@cache
-def newest() -> str:
-    """Name the newest revision that this code knows."""
-    return ScriptDirectory.from_config(_config()).get_current_head() or ""
-
-
-@cache
-def _known() -> frozenset[str]:
-    script = ScriptDirectory.from_config(_config())
-    return frozenset(one.revision for one in script.walk_revisions())
-
-
-def is_newer(revision: str | None) -> bool:
-    """Say whether a newer version of this program made that revision: this one never heard of it.
-
-    While a new version is brought in machine by machine, the old one runs on: migrations widen.
-    """
-    return revision is not None and revision not in _known()
-
-
-def current(database: Database) -> str | None:
-    """Name the revision that the database is at; None for an empty one."""
-    with database.engine.connect() as connection:
-        if not sa.inspect(connection).has_table("alembic_version"):
-            return None
-        return MigrationContext.configure(connection).get_current_revision()
 
 
 def knows(revision: str) -> bool:

@@ -85,11 +85,13 @@ class Spelling:
         #: Names and the like come again and again; what they are near is worked out once.
         self.near = lru_cache(_MOST_REMEMBERED)(self._near)
         self._longest = max(map(len, words), default=0) + 2
-        self._by_rest: dict[str, list[str]] = {}
+        self._by_rest: dict[str, tuple[str, ...]] = {}
         for word in words:
             if len(word) >= _SHORTEST_REPAIRED and word.isalpha():
+                alone = (word,)  # one for nearly all that is left of it: there are 40,000 of those
                 for rest in _rests(word, 2 if len(word) >= _TWO_EDITS_FROM - 2 else 1):
-                    self._by_rest.setdefault(rest, []).append(word)
+                    others = self._by_rest.get(rest)
+                    self._by_rest[rest] = alone if others is None else (*others, word)
 
     def mended(self, tokens: list[Token]) -> list[Token]:
         """Give the tokens with slips in small words mended; each keeps its place in the text."""

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from gateway import clock
 from gateway.backup.archive import BadArchive, Manifest, Reader
-from models import copying, schema
+from models import copying, revisions, schema
 from models.database.engine import Database
 from models.people import Mark
 from models.states import MessageStatus
@@ -94,7 +94,7 @@ def restore(
 
 def refuse_unless_empty(database: Database) -> None:
     """Raise NotEmpty where a database holds more than a first start makes by itself."""
-    if schema.current(database) is not None:
+    if revisions.current(database) is not None:
         with database.engine.connect() as connection:
             _refuse_unless_empty(connection)
 

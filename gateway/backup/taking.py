@@ -8,7 +8,7 @@ from pathlib import Path
 from gateway import clock
 from gateway.backup import archive
 from gateway.backup.archive import Manifest
-from models import copying, schema
+from models import copying, revisions
 from models.database.engine import Database
 
 
@@ -23,7 +23,7 @@ def take(database: Database, secrets: Mapping[str, str], path: Path, *, force: b
     """
     taken_at = clock.now()
     with archive.writing(path, replace=force) as writer, copying.snapshot(database) as snapshot:
-        revision = schema.current(database)
+        revision = revisions.current(database)
         if revision is None:
             raise NothingToTake("the database has no tables yet")
         tables = tuple(

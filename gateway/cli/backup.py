@@ -10,12 +10,13 @@ from gateway import supervisor
 from gateway.backup import archive, restoring, taking
 from gateway.backup.archive import BadArchive, FileThere, Reader
 from gateway.backup.restoring import NewerSchema, NotEmpty, Restored
-from gateway.cli.office import demand_gateway, office, settings, stop
+from gateway.cli.ending import stop
+from gateway.cli.office import demand_gateway, office, settings
 from gateway.environment import PREFIX
 from gateway.identity import Directory
 from gateway.settings import SECRET_FILES, keep_secret
 from gateway.supervisor import AlreadyRunning
-from models import schema
+from models import revisions
 from models.copying import NotStorable
 from models.database.engine import Database
 
@@ -174,7 +175,7 @@ def _tell(done: Restored) -> None:
 def _audit(action: str, path: Path) -> None:
     """Keep who took all numbers away; a schema that is older than the audit's is left alone."""
     database = office().database
-    if schema.current(database) != schema.newest():
+    if revisions.current(database) != revisions.newest():
         return
     with database.writing() as session:
         office().audit.write(

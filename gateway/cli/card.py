@@ -7,7 +7,8 @@ import click
 from gateway.cards import choosing, rendering, texts
 from gateway.cards.choosing import NoSuchVillage
 from gateway.cards.rendering import Place
-from gateway.cli.office import demand_gateway, office, settings, stop
+from gateway.cli.ending import stop
+from gateway.cli.office import demand_gateway, office, settings
 from parsers.form import LANGUAGES
 
 

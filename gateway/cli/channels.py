@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from gateway.cli.office import demand_gateway, office, print_json, print_table, stop
+from gateway.cli.ending import stop
+from gateway.cli.office import demand_gateway, office, print_json, print_table
 from gateway.messaging import standing
 from gateway.watch.overview import ChannelView, overview
 

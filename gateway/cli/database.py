@@ -2,8 +2,9 @@
 
 import click
 
-from gateway.cli.office import begin_start, office, stop
-from models import schema
+from gateway.cli.ending import stop
+from gateway.cli.office import begin_start, office
+from models import revisions, schema
 
 
 @click.group()
@@ -16,7 +17,7 @@ def upgrade() -> None:
     """Run the migrations that are missing, and load the shipped villages where there are none."""
     begin_start()
     start_database()
-    click.echo(f"the database is at {schema.current(office().database)}")
+    click.echo(f"the database is at {revisions.current(office().database)}")
 
 
 @db.command()
@@ -24,7 +25,7 @@ def upgrade() -> None:
 def downgrade(revision: str) -> None:
     """Run migrations backwards to a revision; what only newer ones hold is lost."""
     schema.downgrade(office().database, revision)
-    click.echo(f"the database is at {schema.current(office().database) or 'nothing'}")
+    click.echo(f"the database is at {revisions.current(office().database) or 'nothing'}")
 
 
 @db.command(hidden=True)

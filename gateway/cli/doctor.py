@@ -23,7 +23,7 @@ from gateway.redis_server import NoRedis
 from gateway.roster import demo
 from gateway.watch.leader import leader
 from gateway.watch.overview import ChannelView, overview
-from models import schema
+from models import revisions
 from models.database.engine import UNAVAILABLE
 from models.inbox import InboundMessage
 from models.people import AuditEntry, Village
@@ -90,7 +90,7 @@ def _settings() -> Iterator[Finding]:
 def _database() -> Iterator[Finding]:
     database = office().database
     try:
-        current = schema.current(database)
+        current = revisions.current(database)
     except UNAVAILABLE as error:
         yield Finding(
             "database",
@@ -99,14 +99,14 @@ def _database() -> Iterator[Finding]:
             "start it, or correct TIMPORA_DATABASE_URL; messages get 503 and are sent again",
         )
         return
-    if schema.is_newer(current):
+    if revisions.is_newer(current):
         says = f"schema {current} is of a newer version than this one"
         yield Finding("database", "yellow", says, "bring the new version to this machine too")
-    elif current != schema.newest():
+    elif current != revisions.newest():
         yield Finding(
             "database",
             "red",
-            f"schema is at {current}, not {schema.newest()}",
+            f"schema is at {current}, not {revisions.newest()}",
             "timpora db upgrade",
         )
         return

@@ -5,7 +5,8 @@ import getpass
 import click
 import sqlalchemy as sa
 
-from gateway.cli.office import demand_gateway, office, print_json, print_table, stop
+from gateway.cli.ending import stop
+from gateway.cli.office import demand_gateway, office, print_json, print_table
 from gateway.evidence import CannotOpen
 from models.evidence import Evidence
 

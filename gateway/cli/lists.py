@@ -7,7 +7,8 @@ import click
 import sqlalchemy as sa
 
 from gateway import identity, listing
-from gateway.cli.office import demand_gateway, office, print_json, print_table, stop
+from gateway.cli.ending import stop
+from gateway.cli.office import demand_gateway, office, print_json, print_table
 from gateway.messaging import sending
 from gateway.messaging.queues import Job
 from gateway.reporting import draining

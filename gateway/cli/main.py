@@ -6,8 +6,6 @@ from importlib import import_module
 
 import click
 
-from gateway.cli.office import KNOWN, explain
-
 #: Where each command is. A module is loaded with its command: a list needs no migrations, and a
 #: supervisor, which stays for as long as the gateway runs, no pages.
 COMMANDS = {
@@ -51,7 +49,12 @@ def main() -> None:
     """Run the command line; known errors end with one clear line."""
     try:
         timpora()
-    except KNOWN as error:
-        explain(error)
     except BrokenPipeError:
         sys.exit(0)
+    except Exception as error:
+        # Not before: the supervisor, which stays, would hold all that they come with.
+        from gateway.cli.office import KNOWN, explain  # noqa: PLC0415
+
+        if isinstance(error, KNOWN):
+            explain(error)
+        raise

@@ -1,7 +1,6 @@
 """What every command shares: the wiring, clear ends for known errors, and how a list is printed."""
 
 import json
-import sys
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -12,6 +11,7 @@ from sqlalchemy import exc
 from sqlalchemy.engine import make_url
 
 from gateway import logs
+from gateway.cli.ending import stop
 from gateway.identity import WrongKey
 from gateway.replies.catalogue import ReplyError
 from gateway.settings import Settings, SettingsError, read_settings
@@ -59,12 +59,6 @@ def office() -> Wiring:
         return wire(settings())
     except (DataError, ReplyError) as error:
         stop(str(error))
-
-
-def stop(message: str) -> NoReturn:
-    """End the command with a message on stderr and exit code 1."""
-    click.echo(f"timpora: {message}", err=True)
-    sys.exit(1)
 
 
 #: Errors that a command may end with, and what to tell of them.

@@ -6,7 +6,8 @@ import sys
 import click
 from sqlalchemy.orm import Session
 
-from gateway.cli.office import demand_gateway, office, print_json, print_table, stop
+from gateway.cli.ending import stop
+from gateway.cli.office import demand_gateway, office, print_json, print_table
 from gateway.officers import pins, register
 from gateway.officers.register import BadOfficer
 from models.officers import Officer, OfficerRole

@@ -11,7 +11,8 @@ import click
 import sqlalchemy as sa
 
 from gateway import clock
-from gateway.cli.office import office, print_json, stop
+from gateway.cli.ending import stop
+from gateway.cli.office import office, print_json
 from gateway.reporting import preview
 from models.people import Village
 from parsers.reading import explain

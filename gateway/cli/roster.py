@@ -6,7 +6,8 @@ from typing import NoReturn
 
 import click
 
-from gateway.cli.office import demand_gateway, office, print_json, print_table, stop
+from gateway.cli.ending import stop
+from gateway.cli.office import demand_gateway, office, print_json, print_table
 from gateway.roster import demo, people
 from gateway.roster import villages as known_villages
 from gateway.roster.tables import Imported, ImportRefused, read_file

@@ -12,7 +12,7 @@ from support.africastalking_server import AfricasTalkingServer
 from support.database_dump import dump_database
 from support.gateway_process import Gateway, ProductProcess
 from support.payloads import incoming_sms, phone
-from support.processes import alive, marked
+from support.processes import ProcessId, alive, marked
 from support.waiting import free_port, wait_until
 
 pytestmark = pytest.mark.e2e
@@ -145,7 +145,12 @@ def test_a_child_that_dies_is_started_again_whichever_it_is(
 ):
     all_in_one.prepare([KADES])
     supervisor = all_in_one.run()
-    wait_until(lambda: len(supervisor.tree()) >= 4, within=15, what="every child is there")
+
+    def only_what_stays() -> bool:
+        is_told = "Ctrl-C stops it" in supervisor.text()
+        return is_told and not any("preparing" in one.command for one in supervisor.tree())
+
+    wait_until(only_what_stays, within=15, what="all are started")
     number = len(supervisor.tree())
 
     for child in supervisor.tree():
@@ -162,6 +167,45 @@ def test_a_child_that_dies_is_started_again_whichever_it_is(
     assert all_in_one.post_sms(sms).status_code == 200
     assert_each_once(all_in_one, provider, [sms])
     assert supervisor.running
+
+
+def preparing(supervisor: ProductProcess) -> ProcessId:
+    """Wait for the process that prepares, and return it."""
+
+    def found() -> list[ProcessId]:
+        return [one for one in supervisor.tree() if "preparing" in one.command]
+
+    return wait_until(found, within=20, every=0.01, what="it prepares")[0]
+
+
+def test_a_start_whose_preparing_is_killed_ends_with_a_word_and_leaves_nothing(
+    all_in_one: Gateway,
+):
+    supervisor = all_in_one.run(ready=False)
+
+    os.kill(preparing(supervisor).pid, signal.SIGKILL)
+
+    assert supervisor.wait(15) == 1
+    assert "preparing was killed (signal 9)" in supervisor.text()
+    assert marked("HOME", str(all_in_one.folder)) == []
+
+
+@pytest.mark.parametrize("how", ["ctrl-c", "terminate", "kill"])
+def test_it_can_be_stopped_while_it_prepares(all_in_one: Gateway, how: str):
+    supervisor = all_in_one.run(ready=False)
+    preparing(supervisor)
+
+    if how == "kill":
+        supervisor.kill()
+    else:
+        stop(supervisor, how)
+        assert supervisor.wait(5) == 0
+
+    nothing = wait_until(
+        lambda: marked("HOME", str(all_in_one.folder)) == [], within=5, what="nothing is left"
+    )
+    assert nothing
+    assert "Traceback" not in supervisor.text()
 
 
 def test_secrets_are_made_once_and_only_their_owner_can_read_them(all_in_one: Gateway):

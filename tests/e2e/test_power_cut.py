@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 MANY = 60
 SYNC = re.compile(r"\b(?:fsync|fdatasync)\(")
-SAID_YES = re.compile(r"\bsend(?:to|msg)\(.*HTTP/1\.1 200")
+SAID_YES = re.compile(r"\b(?:sendto|sendmsg|writev?)\(.*HTTP/1\.1 200")
 
 
 @pytest.fixture(params=DATABASES)
@@ -110,7 +110,15 @@ def test_after_a_power_cut_nothing_acknowledged_is_lost_and_nothing_is_doubled(
 def traced(processes: list[ProcessId], output: Path) -> Iterator[None]:
     """Write down what these processes tell the disk and say to others."""
     pids = [argument for process in processes for argument in ("-p", str(process.pid))]
-    command = ["strace", "-f", "-s", "64", "-e", "trace=fsync,fdatasync,sendto,sendmsg", *pids]
+    command = [
+        "strace",
+        "-f",
+        "-s",
+        "64",
+        "-e",
+        "trace=fsync,fdatasync,sendto,sendmsg,write,writev",
+        *pids,
+    ]
     tracer = subprocess.Popen(  # noqa: S603
         [*command, "-o", str(output)], stderr=subprocess.PIPE, text=True
     )

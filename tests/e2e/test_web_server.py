@@ -5,6 +5,8 @@ import os
 import re
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +17,7 @@ from uuid import uuid4
 
 import pytest
 import requests
-from support.gateway_process import Gateway, ProductProcess
+from support.gateway_process import ROOT, Gateway, ProductProcess
 from support.payloads import incoming_sms, phone
 from support.processes import alive
 from support.waiting import wait_until
@@ -331,6 +333,23 @@ def test_it_listens_on_ipv6(site: Gateway):
             return False
 
     wait_until(answers, within=20, what="it answers on ::1")
+
+
+def test_told_to_wait_it_loads_and_answers_nobody_before_it_may(site: Gateway):
+    command = [sys.executable, "-m", "gateway.web_server", "--wait"]
+    web = subprocess.Popen(  # noqa: S603 - our own command
+        command, env=site.environment, cwd=ROOT, stdin=subprocess.PIPE
+    )
+    assert web.stdin
+    try:
+        wait_until(lambda: listens(site), within=20, what="it listens")
+        assert not site.is_ready(), "within the five seconds for which that waits"
+        web.stdin.close()
+        wait_until(site.is_ready, within=20, what="it answers")
+    finally:
+        web.stdin.close()
+        web.terminate()
+        assert web.wait(10) == 0
 
 
 # Dying

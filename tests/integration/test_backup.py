@@ -26,7 +26,7 @@ from gateway.identity import Directory, WrongKey
 from gateway.messaging import receiving
 from gateway.providers.base import InboundSms, Intake
 from gateway.wiring import Wiring
-from models import copying, schema
+from models import copying, revisions, schema
 from models.channels import Canary
 from models.database.engine import Database
 from models.inbox import PollCursor
@@ -155,7 +155,7 @@ def next_ids(database: Database) -> dict[str, int]:
 
 
 def is_empty(database: Database) -> bool:
-    if schema.current(database) is None:
+    if revisions.current(database) is None:
         return True
     return not any(dump(database).values())
 
@@ -192,7 +192,7 @@ def test_every_row_of_every_table_is_put_back_on_either_kind_of_database(
         if table in new
     }
     assert {"outbox", "report_links", "report_events", "reports", "inbox"} <= set(new)
-    assert schema.current(other) == schema.newest()
+    assert revisions.current(other) == revisions.newest()
     schema.difference(other)
     with other.reading() as session:
         assert office.audit.verify(session) is None
@@ -528,7 +528,7 @@ def test_an_older_backup_is_put_back_at_its_own_schema_and_then_brought_to_the_n
 
     put_back(file, other, directory)
 
-    assert schema.current(other) == schema.newest()
+    assert revisions.current(other) == revisions.newest()
     schema.difference(other)
     with other.reading() as session:
         (phone,) = session.scalars(sa.select(Phone))

@@ -12,7 +12,7 @@ from gateway.identity import Directory
 from gateway.messaging import receiving, sending
 from gateway.providers.base import InboundSms, Intake
 from gateway.wiring import Wiring
-from models import schema
+from models import revisions, schema
 from models.channels import Canary
 from models.database.engine import Database
 from models.outbox import OutboundMessage
@@ -24,17 +24,17 @@ _BEFORE_CHANNELS = "7736a6dfae19"
 
 
 def test_an_empty_database_is_at_no_revision(empty_database: Database) -> None:
-    assert schema.current(empty_database) is None
+    assert revisions.current(empty_database) is None
 
 
 def test_migrations_go_up_down_and_up_again(empty_database: Database) -> None:
     schema.upgrade(empty_database)
-    assert schema.current(empty_database) == schema.newest()
+    assert revisions.current(empty_database) == revisions.newest()
     schema.downgrade(empty_database)
     left = set(sa.inspect(empty_database.engine).get_table_names()) - {"alembic_version"}
     assert left == set()
     schema.upgrade(empty_database)
-    assert schema.current(empty_database) == schema.newest()
+    assert revisions.current(empty_database) == revisions.newest()
 
 
 def test_models_and_migrations_agree(database: Database) -> None:
@@ -54,7 +54,7 @@ def test_three_processes_that_migrate_at_once_wait_for_each_other(
         for _ in range(3)
     ]
     assert [process.wait(60) for process in started] == [0, 0, 0]
-    assert schema.current(empty_database) == schema.newest()
+    assert revisions.current(empty_database) == revisions.newest()
 
 
 def test_the_channels_come_and_go_with_messages_in_the_tables(
@@ -86,11 +86,11 @@ def test_the_channels_come_and_go_with_messages_in_the_tables(
 
 
 def test_a_schema_of_a_newer_version_is_told_from_an_old_one(database: Database):
-    assert not schema.is_newer(schema.current(database))
-    assert not schema.is_newer(None)
+    assert not revisions.is_newer(revisions.current(database))
+    assert not revisions.is_newer(None)
     with database.writing() as session:
         session.execute(sa.text("UPDATE alembic_version SET version_num = 'of_next_year'"))
-    assert schema.is_newer(schema.current(database))
+    assert revisions.is_newer(revisions.current(database))
 
 
 def test_an_old_process_stays_ready_on_a_newer_schema_and_a_new_one_waits_for_it(office: Wiring):

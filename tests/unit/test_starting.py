@@ -17,11 +17,11 @@ COMMAND = "from gateway.cli.main import timpora; timpora.commands[{!r}]"
         pytest.param("import workers.__main__", set(), id="a worker"),
         pytest.param("import workers.sweeper", set(), id="a sweeper"),
         pytest.param(COMMAND.format("messages"), set(), id="a list"),
-        # For as long as the gateway runs.
-        pytest.param(COMMAND.format("run"), {"alembic"}, id="the supervisor"),
+        # It stays for as long as the gateway runs.
+        pytest.param(COMMAND.format("run"), set(), id="the supervisor"),
         # Of the web processes one listens and the others load the application.
         pytest.param("import gateway.web_server", {"granian"}, id="the web server"),
-        pytest.param("import gateway.app", {"alembic", "flask", "jinja2"}, id="a web worker"),
+        pytest.param("import gateway.app", {"flask", "jinja2"}, id="a web worker"),
     ],
 )
 def test_a_process_loads_what_it_needs_and_no_more(start: str, needs: set[str]):
@@ -31,3 +31,13 @@ def test_a_process_loads_what_it_needs_and_no_more(start: str, needs: set[str]):
     )
 
     assert HEAVY & set(json.loads(done.stdout)) == needs
+
+
+def test_the_supervisor_and_the_web_process_that_listens_load_none_of_the_rest():
+    for start in (COMMAND.format("run"), "import gateway.web_server"):
+        program = f"{start}; import json, sys; print(json.dumps(list(sys.modules)))"
+        done = subprocess.run(  # noqa: S603
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        )
+        loaded = set(json.loads(done.stdout))
+        assert loaded & {"sqlalchemy", "redis", "rq", "structlog", "requests", "parsers"} == set()
