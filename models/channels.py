@@ -72,6 +72,7 @@ class Canary(Numbered, Base):
     __tablename__ = "canaries"
     __table_args__ = (
         sa.Index("ix_canaries_channel_id", "channel", "id"),
+        sa.Index("ix_canaries_outbound_id", "outbound_id"),
         {"sqlite_autoincrement": True},
     )
 

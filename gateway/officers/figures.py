@@ -50,16 +50,21 @@ class Scope:
 
     def villages(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
         """Tell villages of the area, in a query."""
-        inside = sa.or_(column == self.area, column.startswith(f"{self.area}.", autoescape=True))
+        inside = inside_of(self.area, column)
         return sa.or_(inside, column.is_(None)) if self.holds_the_placeless else inside
 
     def reports(self) -> sa.ColumnElement[bool]:
         """Tell the reports that this officer may see, in a query."""
-        mine = self.villages(Report.__table__.c.village_code)
+        return sa.and_(self.villages(Report.__table__.c.village_code), self.reports_of_a_village())
+
+    def reports_of_a_village(self) -> sa.ColumnElement[bool]:
+        """Tell the reports that this officer may see, in a query that asks for a village of theirs.
+
+        To say again that it lies in the area would keep the database from its index.
+        """
         if self.sees_about_officials:
-            return mine
-        about = sa.cast(Report.flags, sa.Text).like('%"about_official"%')
-        return sa.and_(mine, sa.not_(about))
+            return sa.true()
+        return sa.not_(sa.cast(Report.flags, sa.Text).like('%"about_official"%'))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +157,12 @@ class Place:
 
 def inside(area: str) -> sa.ColumnElement[bool]:
     """Tell the villages of an area, in a query."""
-    return sa.or_(Village.code == area, Village.code.startswith(f"{area}.", autoescape=True))
+    return inside_of(area, Village.__table__.c.code)
+
+
+def inside_of(area: str, column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+    """Tell by a column with a village's code what lies in an area, in a query."""
+    return sa.or_(column == area, column.startswith(f"{area}.", autoescape=True))
 
 
 def parts_of(session: Session, area: str) -> list[Place]:
@@ -195,7 +205,8 @@ def village(
     if found is None or not scope.holds(code):
         return None
     kept = (Report.village_code == code, *_told(scope, without))
-    last = _views(session.execute(_VIEW.where(*kept).order_by(Report.id.desc()).limit(1)))
+    newest = (Report.received_at.desc(), Report.id.desc())
+    last = _views(session.execute(_VIEW.where(*kept).order_by(*newest).limit(1)))
     rows = session.execute(
         sa.select(Report.code, sa.func.count())
         .where(*kept, Report.verified, Report.received_at >= month_began)
@@ -234,8 +245,8 @@ def counts_by_kecamatan(
 
 
 def _told(scope: Scope, without: Sequence[str]) -> tuple[sa.ColumnElement[bool], ...]:
-    """Tell the reports that an officer may be told of together with their village."""
-    return (scope.reports(), Report.state.not_in(_GONE), Report.code.not_in(without))
+    """Tell which reports of a village of theirs an officer may be told of together with it."""
+    return (scope.reports_of_a_village(), Report.state.not_in(_GONE), Report.code.not_in(without))
 
 
 def silent_villages(
@@ -256,7 +267,9 @@ def silent_villages(
         .scalar_subquery()
     )
     rows = session.execute(
-        sa.select(Village.code, Village.name, last.label("at")).where(inside(area))
+        sa.select(Village.code, Village.name, last.label("at")).where(
+            inside(area), scope.villages(Village.__table__.c.code)
+        )
     )
     # Chosen and sorted here: in the query the look-up would be made once for each use of it.
     found = [row for row in rows if row.at is None or row.at <= before]
@@ -293,16 +306,21 @@ def waiting(session: Session, scope: Scope) -> list[Waiting]:
 
 
 def _waiting_reports(session: Session, scope: Scope) -> list[Waiting]:
+    code = Report.__table__.c.village_code
+    # Those of no village apart: in one condition with the others, none of them would be read in the
+    # order of the index.
+    parts = [inside_of(scope.area, code), *([code.is_(None)] if scope.holds_the_placeless else [])]
+    newest = (
+        sa.select(Report.id)
+        .where(part, scope.reports_of_a_village(), report_table.FOR_A_PERSON)
+        .order_by(Report.id.desc())
+        .limit(MOST_LINES)
+        .subquery()
+        for part in parts
+    )
     rows = session.scalars(
         sa.select(Report)
-        .where(
-            scope.reports(),
-            report_table.FOR_A_PERSON,  # the same as what follows, in the words of its index
-            sa.or_(
-                Report.state == ReportState.DRAFT,
-                sa.and_(Report.verified.is_(False), Report.state != ReportState.INVALID),
-            ),
-        )
+        .where(Report.id.in_(sa.union_all(*(sa.select(part.c.id) for part in newest))))
         .order_by(Report.id.desc())
         .limit(MOST_LINES)
     )
