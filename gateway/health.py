@@ -123,8 +123,13 @@ class _Figures(Collector):
             )
             yield _gauge(
                 "timpora_quarantine",
-                "Requests that could not be read",
-                session.scalar(sa.select(sa.func.count()).select_from(Quarantined)) or 0,
+                "Requests of the last 30 days that could not be read",
+                session.scalar(
+                    sa.select(sa.func.count())
+                    .select_from(Quarantined)
+                    .where(Quarantined.received_at > clock.now() - timedelta(days=30))
+                )
+                or 0,
             )
             yield _by_status(
                 "timpora_outbox",

@@ -241,7 +241,7 @@ def inbox(session: Session, zone: ZoneInfo, newest: int | None = None) -> list[d
 
 
 #: Of what is left out of a list, no more than so many are counted: to count is to read.
-MOST_COUNTED = 10_000
+MOST_COUNTED = 1000
 
 
 def left_out_of_inbox(session: Session, newest: int) -> dict[str, int]:

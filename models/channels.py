@@ -51,6 +51,7 @@ class Alarm(Numbered, Base):
             sqlite_where=_OPEN,
             postgresql_where=_OPEN,
         ),
+        sa.Index("ix_alarms_kind_subject_told_at", "kind", "subject", "told_at"),
         {"sqlite_autoincrement": True},
     )
 

@@ -41,13 +41,7 @@ class Report(Numbered, Base):
         sa.Index("ix_reports_village_code_received_at", "village_code", "received_at"),
         # By its text a report is looked for only among what its phone sent within the day.
         sa.Index("ix_reports_phone_id_received_at", "phone_id", "received_at"),
-        # Rows lie as they came: so coarse an index finds a time, and costs an insert nothing.
-        sa.Index(
-            "ix_reports_received_at",
-            "received_at",
-            postgresql_using="brin",
-            postgresql_with={"autosummarize": "on", "pages_per_range": "32"},
-        ),
+        sa.Index("ix_reports_received_at", "received_at"),
         {"sqlite_autoincrement": True},
     )
 
