@@ -113,7 +113,7 @@ _BUFFERS = re.compile(r"Buffers: shared(?: hit=(\d+))?(?: read=(\d+))?")
 
 
 @dataclass
-class _Site:
+class Site:
     """One database, and all that works on it."""
 
     office: Wiring
@@ -198,7 +198,7 @@ def _busiest(database: Database) -> str:
 
 
 #: A piece of work: what is done before it, untimed, gives it what it needs.
-Work = tuple[str, Callable[[_Site], Any], Callable[[_Site, Any], object]]
+Work = tuple[str, Callable[[Site], Any], Callable[[Site, Any], object]]
 
 
 #: Texts of people; each is sent with something of its own at its end.
@@ -215,7 +215,7 @@ _TEXTS: Mapping[str, str] = {
 def _texts() -> Iterator[Work]:
     """Give each kind of text: its webhook, its handling, its sending."""
 
-    def said(site: _Site, text: str, *, by_busiest: bool = False) -> None:
+    def said(site: Site, text: str, *, by_busiest: bool = False) -> None:
         own = "" if text == "NIHIL" else f" {uuid4().hex[:6]}"
         site.text(f"{text}{own}", site.busiest if by_busiest else "")
 
@@ -241,15 +241,15 @@ def _new() -> str:
     return f"+62813{uuid4().int % 10**8:08d}"
 
 
-def _nothing(_: _Site) -> None:
+def _nothing(_: Site) -> None:
     """Need nothing beforehand."""
 
 
-def _handle(site: _Site, _: object) -> None:
+def _handle(site: Site, _: object) -> None:
     site.handle()
 
 
-def _about_a_report(site: _Site, command: str, *, by_busiest: bool = False) -> None:
+def _about_a_report(site: Site, command: str, *, by_busiest: bool = False) -> None:
     """Make a report, and let its sender say a command with its number."""
     text = f"WNA 2 Australia wisata rumah {uuid4().hex[:6]}"
     sender = site.text(text, site.busiest if by_busiest else "")
@@ -261,21 +261,21 @@ def _about_a_report(site: _Site, command: str, *, by_busiest: bool = False) -> N
     site.text(f"{command} {number} {uuid4().hex[:5]}", sender)
 
 
-def _asked(site: _Site) -> None:
+def _asked(site: Site) -> None:
     sender = site.text("WNA 2 wisata")
     site.handle()
     site.send()
     site.text("Australia", sender)
 
 
-def _said_twice(site: _Site) -> None:
+def _said_twice(site: Site) -> None:
     text = f"WNA 2 Australia wisata rumah {uuid4().hex[:6]}"
     sender = site.text(text)
     site.handle()
     site.text(text, sender)
 
 
-def _replied(site: _Site) -> None:
+def _replied(site: Site) -> None:
     site.text(f"WNA 3 Jerman wisata rumah {uuid4().hex[:6]}")
     site.handle()
 
@@ -283,7 +283,7 @@ def _replied(site: _Site) -> None:
 def _webhooks() -> Iterator[Work]:
     """Give what else a provider brings."""
 
-    def form(site: _Site) -> dict[str, str]:
+    def form(site: Site) -> dict[str, str]:
         made = incoming_sms(f"WNA 4 Jepang wisata rumah {uuid4().hex[:6]}", phone(9))
         site.post("sms", made)
         site.handle()
@@ -291,7 +291,7 @@ def _webhooks() -> Iterator[Work]:
 
     yield "webhook: the same sms again", form, lambda site, made: site.post("sms", made)
 
-    def sent(site: _Site) -> str:
+    def sent(site: Site) -> str:
         with site.office.database.reading() as session:
             query = sa.select(OutboundMessage.provider_message_id).where(
                 OutboundMessage.status == MessageStatus.SENT,
@@ -299,7 +299,7 @@ def _webhooks() -> Iterator[Work]:
             )
             return session.scalars(query.order_by(OutboundMessage.id).limit(1)).one() or ""
 
-    def report(site: _Site, given: str) -> None:
+    def report(site: Site, given: str) -> None:
         site.post("dlr", {"id": given, "status": "Success", "phoneNumber": phone(9)})
 
     yield "webhook: delivery report", sent, report
@@ -327,10 +327,10 @@ def _ussd(session_id: str, sender: str, text: str) -> dict[str, str]:
 def _screens() -> Iterator[Work]:
     """Each screen of the officers' menu; what leads there is done before."""
 
-    def dialled(_: _Site) -> str:
+    def dialled(_: Site) -> str:
         return f"u-{uuid4().hex}"
 
-    def press(site: _Site, session_id: str, officer: int, said: tuple[str, ...]) -> str:
+    def press(site: Site, session_id: str, officer: int, said: tuple[str, ...]) -> str:
         answer = site.post("ussd", _ussd(session_id, phone(officer), "*".join(said)))
         if not answer.startswith("CON "):
             raise RuntimeError(f"keys {said[1:]}: {answer}")
@@ -342,14 +342,14 @@ def _screens() -> Iterator[Work]:
             if whose and name not in _OF_AN_AREA:
                 continue
 
-            def before(site: _Site, officer: int = officer, keys: tuple[str, ...] = keys) -> str:
+            def before(site: Site, officer: int = officer, keys: tuple[str, ...] = keys) -> str:
                 key = dialled(site)
                 for length in range(len(keys) + 1):
                     press(site, key, officer, (_PIN, *keys)[:length])
                 return key
 
             def screen(
-                site: _Site, key: str, officer: int = officer, keys: tuple[str, ...] = keys
+                site: Site, key: str, officer: int = officer, keys: tuple[str, ...] = keys
             ) -> None:
                 press(site, key, officer, (_PIN, *keys))
 
@@ -369,8 +369,8 @@ def _looks() -> Iterator[Work]:
     }.items():
         yield f"sweeper: {name}", _nothing, lambda site, _, look=look: look(site.office)
 
-    def listed(query: Callable[[sa.orm.Session, Any], object]) -> Callable[[_Site, Any], object]:
-        def run(site: _Site, _: Any) -> object:  # noqa: ANN401
+    def listed(query: Callable[[sa.orm.Session, Any], object]) -> Callable[[Site, Any], object]:
+        def run(site: Site, _: Any) -> object:  # noqa: ANN401
             with site.office.database.reading() as session:
                 return query(session, site.office.settings.timezone)
 
@@ -429,12 +429,13 @@ def _looks() -> Iterator[Work]:
     yield "timpora doctor", _nothing, lambda site, _: list(doctor.examine(site.office))
 
 
-def _all_work() -> list[Work]:
+def all_work() -> list[Work]:
+    """List all that is measured."""
     return [*_webhooks(), *_texts(), *_screens(), *_looks()]
 
 
 @contextmanager
-def _sites(folder: Path, made: list[Figure]) -> Iterator[dict[int, _Site]]:
+def _sites(folder: Path, made: list[Figure]) -> Iterator[dict[int, Site]]:
     """Make both databases, and open a gateway on each."""
     free = shutil.disk_usage(tempfile.gettempdir()).free
     if free < _LARGE * _BYTES:
@@ -458,7 +459,8 @@ def _sites(folder: Path, made: list[Figure]) -> Iterator[dict[int, _Site]]:
         seconds = time.monotonic() - began
         made.append(at_most(f"growth: {_LARGE} messages made, s", seconds, _MADE_WITHIN))
         sites = {
-            size: _Site(_office(folder, url, redis.url), server.pid) for size, url in urls.items()
+            size: Site(open_office(folder, url, redis.url), server.pid)
+            for size, url in urls.items()
         }
         try:
             yield sites
@@ -479,7 +481,8 @@ def _count_all_cpu(database_url: str) -> None:
     database.dispose()
 
 
-def _office(folder: Path, url: str, redis_url: str) -> Wiring:
+def open_office(folder: Path, url: str, redis_url: str) -> Wiring:
+    """Wire a gateway to a filled database, and appoint its officers."""
     office = wire(
         read_settings(
             {
@@ -517,15 +520,15 @@ def measure() -> Iterator[Figure]:
         yield from compare_all(sites)
 
 
-def compare_all(sites: Mapping[int, _Site]) -> Iterator[Figure]:
+def compare_all(sites: Mapping[int, Site]) -> Iterator[Figure]:
     """Compare two sites, the small one first."""
     _PLANS.parent.mkdir(exist_ok=True)
     _PLANS.write_text("")
     large_tables = _large_tables(sites[_LARGE])
     wrong: list[str] = []
-    for name, before, work in _all_work():
+    for name, before, work in all_work():
         less = _MONTH if name.endswith(_OF_A_MONTH) else _SMALL
-        _listen(sites.values(), before, work)
+        listen(sites.values(), before, work)
         cost = _cost({size: sites[size] for size in (less, _LARGE)}, before, work)
         small, month, large = (_asked_of(sites[size]) for size in (less, _MONTH, _LARGE))
         with _PLANS.open("a") as plans:
@@ -548,12 +551,15 @@ def compare_all(sites: Mapping[int, _Site]) -> Iterator[Figure]:
     yield at_most(whole, len(wrong), 0)
 
 
-def _listen(
-    sites: Iterable[_Site], before: Callable[[_Site], Any], work: Callable[[_Site, Any], object]
+def listen(
+    sites: Iterable[Site],
+    before: Callable[[Site], Any],
+    work: Callable[[Site, Any], object],
+    times: int = _WARM_UP,
 ) -> None:
-    """Do it a few times, untimed, and hear what the last time asks of the database."""
+    """Do a piece of work so often, untimed, and hear what the last time asks of the database."""
     for site in sites:
-        for _ in range(_WARM_UP):
+        for _ in range(times):
             needed = before(site)
             site.said, site.is_heard = [], True
             work(site, needed)
@@ -581,9 +587,9 @@ class _Cost(NamedTuple):
 
 
 def _cost(
-    sites: Mapping[int, _Site],
-    before: Callable[[_Site], Any],
-    work: Callable[[_Site, Any], object],
+    sites: Mapping[int, Site],
+    before: Callable[[Site], Any],
+    work: Callable[[Site, Any], object],
 ) -> _Cost:
     """Do it on both in turn; what seems to cost more is done again before that is believed."""
     times: dict[int, list[float]] = {size: [] for size in sites}
@@ -608,7 +614,7 @@ class _Asked(NamedTuple):
     pages: int
 
 
-def _large_tables(site: _Site) -> set[str]:
+def _large_tables(site: Site) -> set[str]:
     with site.office.database.reading() as session:
         rows = session.execute(
             sa.text("SELECT relname FROM pg_class WHERE relkind = 'r' AND reltuples > :most"),
@@ -617,7 +623,7 @@ def _large_tables(site: _Site) -> set[str]:
         return {row.relname for row in rows} - {"villages", "phones", "reporters"}
 
 
-def _asked_of(site: _Site) -> dict[str, _Asked]:
+def _asked_of(site: Site) -> dict[str, _Asked]:
     """Ask for the plan of each statement that was heard, and run it once more to see its pages."""
     found = {}
     for statement, values in dict(site.said).items():

@@ -25,8 +25,7 @@ from gateway.audit import Audit
 from models.people import AuditEntry
 from parsers.reading import key_of
 
-#: Reports that came within so many years, however many there are of them.
-_YEARS = 5
+#: So many messages come in five years: 2,740 a day.
 _LARGEST = 5_000_000
 #: Tables that are filled at the same time: more than the machine has cores helps nothing.
 _AT_ONCE = 2
@@ -76,7 +75,7 @@ _PLAN = """
 CREATE UNLOGGED TABLE plan AS
 SELECT n AS id, age, CASE WHEN is_stranger THEN strangers.phone_id ELSE spread.phone_id END,
        CASE WHEN is_stranger THEN NULL ELSE spread.village_code END AS village_code, is_stranger,
-       now() - age * (interval '{years} years' / {largest}) - interval '1 hour' AS at,
+       now() - age * (interval '5 years' / {in_five_years}) - interval '1 hour' AS at,
        (ARRAY['africastalking', 'africastalking', 'africastalking', 'kannel', 'kannel', 'smsgate',
               'gammu'])[1 + age % 7] AS channel,
        outcome, code,
@@ -204,10 +203,13 @@ def filling(server: PostgresServer) -> Iterator[None]:
     server.launch()
 
 
-def fill(database_url: str, size: int, secret_key: str) -> dict[str, float]:
+def fill(
+    database_url: str, size: int, secret_key: str, in_five_years: int = _LARGEST
+) -> dict[str, float]:
     """Put so many messages, with all that came of them, into a database that has a roster.
 
-    The key is the one that the audit is sealed with. Gives the seconds that each table took.
+    The key is the one that the audit is sealed with. They come as fast as makes so many in five
+    years. Gives the seconds that each table took.
     """
     took: dict[str, float] = {}
 
@@ -217,7 +219,7 @@ def fill(database_url: str, size: int, secret_key: str) -> dict[str, float]:
         took[name] = time.monotonic() - began
 
     with _connected(database_url) as connection:
-        timed("plan", partial(_plan, connection, size))
+        timed("plan", partial(_plan, connection, size, in_five_years))
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             jobs = [
                 pool.submit(timed, name, partial(_table, database_url, name, statement))
@@ -244,9 +246,9 @@ def _connected(database_url: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-def _plan(connection: psycopg.Connection, size: int) -> None:
+def _plan(connection: psycopg.Connection, size: int, in_five_years: int) -> None:
     for statement in (_PHONES, _SPREAD, _PLAN):
-        said = statement.format(size=size, years=_YEARS, largest=_LARGEST, nihil=_NIHIL)
+        said = statement.format(size=size, in_five_years=in_five_years, nihil=_NIHIL)
         connection.execute(said.encode())
 
 

@@ -54,8 +54,7 @@ class Audit:
         if newest is not None:
             older = sa.select(AuditEntry).order_by(AuditEntry.id.desc()).offset(newest).limit(1)
             before = session.scalars(older).one_or_none()
-            if before is not None:
-                rows = rows.where(AuditEntry.id > before.id)
+            rows = rows.where(AuditEntry.id > (before.id if before else 0)).limit(newest)
         found = session.scalars(rows.execution_options(yield_per=_AT_ONCE))
         with closing(found):
             return self._first_broken(found, before.seal if before else None)
