@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -106,6 +106,8 @@ _OF_A_MONTH = (
 _OF_AN_AREA = ("latest", "silent villages", "counts of a month", "what waits")
 _PLANS = CACHE / "plans.txt"
 _WARM_UP = 3
+#: So long ago the first text was written; the others come by the second.
+_AGO = timedelta(hours=5)
 _EXPLAINED = ("SELECT", "UPDATE", "DELETE", "WITH")
 #: A list of values: as long as what was found before it.
 _LISTED = re.compile(r"(%\(\w+?)_\d+(\)s(?:::\w+)?)(?:, %\(\w+\)s(?:::\w+)?)+")
@@ -123,6 +125,7 @@ class Site:
     said: list[tuple[str, Any]] = field(default_factory=list)
     """The statements that the work sent which is heard now, with their values."""
     is_heard: bool = False
+    opened_at: datetime = field(default_factory=clock.now)
 
     def __post_init__(self) -> None:
         """Open the web application, and listen to what is asked of the database."""
@@ -168,8 +171,11 @@ class Site:
 
     def text(self, text: str, sender: str = "") -> str:
         """Send a text from a phone, or from the next one of the roster; give its number."""
-        sender = sender or phone(next(self.numbers) * 7 % _VILLAGES + 1)
-        self.post("sms", incoming_sms(text, sender))
+        number = next(self.numbers)
+        sender = sender or phone(number * 7 % _VILLAGES + 1)
+        # A second apart: the same words of a phone in the same second are one message.
+        at = self.opened_at - _AGO + timedelta(seconds=number)
+        self.post("sms", incoming_sms(text, sender, date=f"{at:%Y-%m-%d %H:%M:%S}"))
         return sender
 
     def handle(self) -> None:
@@ -447,7 +453,7 @@ def _sites(folder: Path, made: list[Figure]) -> Iterator[dict[int, Site]]:
         urls = {}
         began = time.monotonic()
         with history.filling(server):
-            prepared = server.new_database()
+            prepared = server.new_database(locale="C.UTF-8")
             database = Database(prepared)
             schema.upgrade(database)
             morning.register(database, _VILLAGES)

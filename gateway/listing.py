@@ -249,7 +249,7 @@ def left_out_of_inbox(session: Session, newest: int) -> dict[str, int]:
     everything: Mapping[str, sa.GenerativeSelect] = {
         "messages": sa.select(InboundMessage.id).where(inbox_table.FOR_A_PERSON),
         "reports": _reports_for_a_person(newest + MOST_COUNTED),
-        "quarantine": sa.select(Quarantined.id),
+        "requests in quarantine": sa.select(Quarantined.id),
     }
     found = {}
     for what, query in everything.items():

@@ -198,7 +198,7 @@ def test_of_what_the_inbox_leaves_out_only_so_many_are_counted(
         )
     short = call("inbox", "--json", "--limit", "2")
     assert [row["id"] for row in listed(short)][-2:] == ["quarantine-6", "quarantine-7"]
-    assert "at least 3 older quarantine not shown" in short.stderr
+    assert "at least 3 older requests in quarantine not shown" in short.stderr
 
 
 def test_an_unconfirmed_message_is_settled_once(call: Call, busy: Wiring) -> None:

@@ -36,7 +36,7 @@ _ROWS_OF_YEARS = (
 @pytest.fixture(scope="module")
 def roster(postgres: PostgresServer) -> str:
     """A database with villages and phones, and no messages."""
-    url = postgres.new_database()
+    url = postgres.new_database(locale="C.UTF-8")
     with opened(url) as database:
         schema.upgrade(database)
         morning.register(database, _VILLAGES)
