@@ -115,6 +115,19 @@ def test_the_newest_messages_are_the_same_however_many_there_are(
     assert newest(url) == newest(filled)
 
 
+@pytest.mark.parametrize("table", ["report_events", "delivery_reports", "canaries"])
+def test_ids_grow_with_time_where_a_table_counts_them_itself(filled: str, table: str) -> None:
+    column = {"report_events": "report_id", "canaries": "outbound_id"}.get(table, "received_at")
+    with opened(filled) as database, database.reading() as session:
+        in_order = session.scalar(
+            sa.text(
+                f"SELECT bool_and({column} >= before) FROM (SELECT {column}, lag({column})"  # noqa: S608
+                f" OVER (ORDER BY id) AS before FROM {table}) AS beside"
+            )
+        )
+    assert in_order
+
+
 def test_a_server_keeps_its_word_again_when_it_is_filled() -> None:
     with PostgresServer.start() as server:
         with history.filling(server):
