@@ -194,7 +194,7 @@ def _busiest(database: Database) -> str:
     most = (
         sa.select(InboundMessage.phone_id)
         .join(Phone, Phone.id == InboundMessage.phone_id)
-        .where(Phone.alias.not_like("P-M%"))
+        .where(Phone.alias.not_like("P-more-%"))
         .group_by(InboundMessage.phone_id)
         .order_by(sa.func.count().desc())
         .limit(1)

@@ -49,7 +49,7 @@ _WHILE_FILLING = (
 #: who report for none. Nobody texts from them, so nobody need find them by their number.
 _PHONES = """
 INSERT INTO phones (kind, lookup, number, alias, created_at)
-SELECT 'mobile', md5('more ' || n), '+62812900' || lpad(n::text, 6, '0'), 'P-M' || n, now()
+SELECT 'mobile', md5('more ' || n), '+62812900' || lpad(n::text, 6, '0'), 'P-more-' || n, now()
 FROM generate_series(1, (SELECT count(*) FROM villages) / 3 + 20000) AS n;
 CREATE UNLOGGED TABLE strangers AS
 SELECT row_number() OVER (ORDER BY id DESC) - 1 AS place, id AS phone_id
@@ -57,7 +57,7 @@ FROM (SELECT id FROM phones ORDER BY id DESC LIMIT 20000) AS latest;
 INSERT INTO reporters (phone_id, village_code, name, role, is_demo, since)
 SELECT phones.id, code, 'Sekdes ' || place, 'sekdes', false, now()
 FROM (SELECT code, row_number() OVER (ORDER BY md5(code)) AS place FROM villages) AS shuffled
-JOIN phones ON phones.alias = 'P-M' || place
+JOIN phones ON phones.alias = 'P-more-' || place
 WHERE phones.id NOT IN (SELECT phone_id FROM strangers);
 """
 #: Each phone and village in turn, in an order of their own, so that no two neighbours are together.
