@@ -39,34 +39,39 @@ class Audit:
         entry = AuditEntry(
             at=clock.now(), actor=actor, action=action, subject=subject, reason=reason
         )
-        entry.seal = self._seal(before, entry)
+        entry.seal = self.seal(before, entry)
         session.add(entry)
         session.flush()
 
-    def verify(self, session: Session) -> int | None:
+    def verify(self, session: Session, newest: int | None = None) -> int | None:
         """Give the id of the first entry that is not as it was written, or None when all are.
 
-        Entries older than seals are passed over. That the newest were cut off shows only by
-        comparison with a copy.
+        Perhaps of so many newest alone, the one before them taken for true. Entries older than
+        seals are passed over. That the newest were cut off shows only by comparison with a copy.
         """
-        rows = session.scalars(
-            sa.select(AuditEntry).order_by(AuditEntry.id).execution_options(yield_per=_AT_ONCE)
-        )
-        with closing(rows):
-            return self._first_broken(rows)
+        rows = sa.select(AuditEntry).order_by(AuditEntry.id)
+        before = None
+        if newest is not None:
+            older = sa.select(AuditEntry).order_by(AuditEntry.id.desc()).offset(newest).limit(1)
+            before = session.scalars(older).one_or_none()
+            rows = rows.where(AuditEntry.id > (before.id if before else 0)).limit(newest)
+        found = session.scalars(rows.execution_options(yield_per=_AT_ONCE))
+        with closing(found):
+            return self._first_broken(found, before.seal if before else None)
 
-    def _first_broken(self, rows: Iterable[AuditEntry]) -> int | None:
-        before = ""
-        is_sealed = False
+    def _first_broken(self, rows: Iterable[AuditEntry], seal_before: str | None) -> int | None:
+        before = seal_before or ""
+        is_sealed = seal_before is not None
         for entry in rows:
             if entry.seal is None and not is_sealed:
                 continue
             is_sealed = True
-            if entry.seal != self._seal(before, entry):
+            if entry.seal != self.seal(before, entry):
                 return entry.id
             before = entry.seal
         return None
 
-    def _seal(self, before: str, entry: AuditEntry) -> str:
+    def seal(self, before: str, entry: AuditEntry) -> str:
+        """Make the seal of an entry from the one before it, empty for the first."""
         at = entry.at.astimezone(UTC).isoformat(timespec="microseconds")
         return digest(self._key, before, at, entry.actor, entry.action, entry.subject, entry.reason)

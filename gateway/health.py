@@ -3,8 +3,8 @@
 import hmac
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from flask import Blueprint, Response, jsonify, request
@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from gateway import clock, current
 from gateway.listing import INBOUND_STATUSES
 from gateway.messaging import alarms
+from gateway.messaging.channels import Channels
 from gateway.watch.leader import leader
 from gateway.watch.overview import ChannelView, overview
 from gateway.wiring import Wiring
@@ -122,20 +123,24 @@ class _Figures(Collector):
             )
             yield _gauge(
                 "timpora_quarantine",
-                "Requests that could not be read",
-                session.scalar(sa.select(sa.func.count()).select_from(Quarantined)) or 0,
+                "Requests of the last 30 days that could not be read",
+                session.scalar(
+                    sa.select(sa.func.count())
+                    .select_from(Quarantined)
+                    .where(Quarantined.received_at > clock.now() - timedelta(days=30))
+                )
+                or 0,
             )
-            outbox = GaugeMetricFamily(
-                "timpora_outbox", "Outgoing messages by status", labels=["status"]
+            yield _by_status(
+                "timpora_outbox",
+                "Outgoing messages that have not left, or perhaps not",
+                {status: _count_outgoing(session, status) for status in _OPEN},
             )
-            by_status = sa.select(OutboundMessage.status, sa.func.count()).group_by(
-                OutboundMessage.status
+            yield _by_status(
+                "timpora_outbox_last_hour",
+                "Outgoing messages last tried within the hour, by what has become of them",
+                _tried_since(session, self._office.channels, clock.now() - timedelta(hours=1)),
             )
-            rows = session.execute(by_status)
-            found = {status: count for status, count in rows}  # noqa: C416  # a Result has keys
-            for status in MessageStatus:
-                outbox.add_metric([status.value], found.get(status, 0))
-            yield outbox
             yield _gauge(
                 "timpora_outbox_oldest_seconds",
                 "Age of the oldest message not sent yet",
@@ -157,6 +162,38 @@ class _Figures(Collector):
         is_led = leader(self._office.database) is not None
         yield _gauge("timpora_sweeper_leads", "Some sweeper leads", int(is_led))
         yield _gauge("timpora_redis_up", "Redis answers", int(self._office.doorbell.is_up()))
+
+
+#: What has not ended. Each of these has an index of its own: what has ended is never counted, as it
+#: is all that was ever sent.
+_OPEN = (MessageStatus.QUEUED, MessageStatus.SENDING, MessageStatus.UNCONFIRMED)
+
+
+def _count_outgoing(session: Session, status: MessageStatus) -> int:
+    of_status = sa.select(sa.func.count()).where(OutboundMessage.status == status)
+    return session.scalar(of_status) or 0
+
+
+def _tried_since(
+    session: Session, channels: Channels, since: datetime
+) -> Mapping[MessageStatus, int]:
+    rows = session.execute(
+        sa.select(OutboundMessage.status, sa.func.count())
+        .where(
+            OutboundMessage.channel.in_(sorted(channels.by_name)),
+            OutboundMessage.claimed_at > since,
+        )
+        .group_by(OutboundMessage.status)
+    )
+    found = {status: count for status, count in rows}  # noqa: C416  # a Result has keys
+    return {status: found.get(status, 0) for status in MessageStatus}
+
+
+def _by_status(name: str, what: str, counts: Mapping[MessageStatus, int]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, what, labels=["status"])
+    for status, count in counts.items():
+        family.add_metric([status.value], count)
+    return family
 
 
 #: What is told of each channel: the figure's name, what it means, and where it stands.

@@ -17,19 +17,31 @@ from models.report import FOR_A_PERSON, WITHDRAWAL_ASKED, Report, ReportEvent
 from models.states import MessageStatus, ReportState
 
 
-def reports_query(state: str | None, since: datetime | None) -> sa.Select[Report]:
-    """Choose reports: all but drafts, unless a state is asked for."""
-    query = sa.select(Report).order_by(Report.id)
+def reports_query(
+    state: str | None, since: datetime | None, newest: int | None = None
+) -> sa.Select[Report]:
+    """Choose reports: all but drafts, unless a state is asked for; perhaps so many newest alone."""
+    query = sa.select(Report)
     if state is None:
         query = query.where(Report.state != ReportState.DRAFT)
     else:
         query = query.where(Report.state == ReportState(state))
-    return query if since is None else query.where(Report.received_at >= since)
+    if since is not None:
+        query = query.where(Report.received_at >= since)
+    return query if newest is None else query.order_by(Report.id.desc()).limit(newest)
+
+
+def count_reports(session: Session, query: sa.Select[Report]) -> int:
+    """Count what `reports` would list."""
+    return session.scalar(sa.select(sa.func.count()).select_from(query.subquery())) or 0
 
 
 def reports(session: Session, query: sa.Select[Report], zone: ZoneInfo) -> list[dict[str, Any]]:
-    """List reports with their history; a reporter is an alias, a time carries its offset."""
-    found = session.scalars(query).all()
+    """List reports, oldest first, with their history; a reporter is an alias, a time has its zone.
+
+    Sorted here: to a database that sorts by id, reading all of them by it looks cheap.
+    """
+    found = sorted(session.scalars(query), key=lambda report: report.id)
     aliases = _aliases(session, {report.phone_id for report in found})
     history = _history(session, [report.id for report in found], zone)
     return [
@@ -82,15 +94,16 @@ def messages(
     *,
     direction: str | None = None,
     status: str | None = None,
+    newest: int | None = None,
 ) -> list[dict[str, Any]]:
-    """List messages in both directions, oldest first."""
+    """List messages in both directions, oldest first; perhaps so many newest alone."""
     rows: list[dict[str, Any]] = []
     if direction in {None, "in"}:
-        rows += _incoming(session, zone, status)
+        rows += _incoming(session, zone, status, newest)
     if direction in {None, "out"}:
-        rows += _outgoing(session, zone, status)
+        rows += _outgoing(session, zone, status, newest)
     rows.sort(key=lambda row: (row["created_at"], row["direction"]))
-    return rows
+    return rows if newest is None else rows[len(rows) - min(newest, len(rows)) :]
 
 
 def count_messages(session: Session, *, direction: str | None, status: str | None) -> int:
@@ -129,12 +142,20 @@ def _with_outbound_status(status: str | None) -> list[sa.ColumnElement[bool]]:
     return [OutboundMessage.status == MessageStatus(status)]
 
 
-def _incoming(session: Session, zone: ZoneInfo, status: str | None) -> list[dict[str, Any]]:
-    rows = session.execute(
-        sa.select(InboundMessage, Phone.alias)
-        .join(Phone, Phone.id == InboundMessage.phone_id)
-        .where(*_with_inbound_status(status))
-    )
+def _newest(
+    table: type[InboundMessage | OutboundMessage],
+    which: Sequence[sa.ColumnElement[bool]],
+    newest: int | None,
+) -> sa.Select[*tuple[Any, ...]]:
+    """Choose messages, each with its phone's alias."""
+    query = sa.select(table, Phone.alias).join(Phone, Phone.id == table.phone_id).where(*which)
+    return query if newest is None else query.order_by(table.id.desc()).limit(newest)
+
+
+def _incoming(
+    session: Session, zone: ZoneInfo, status: str | None, newest: int | None
+) -> list[dict[str, Any]]:
+    rows = session.execute(_newest(InboundMessage, _with_inbound_status(status), newest))
     return [
         {
             "id": f"in-{message.id}",
@@ -165,12 +186,10 @@ def _status_of(message: InboundMessage) -> str:
     return "waiting" if message.set_aside_at is None else "set_aside"
 
 
-def _outgoing(session: Session, zone: ZoneInfo, status: str | None) -> list[dict[str, Any]]:
-    rows = session.execute(
-        sa.select(OutboundMessage, Phone.alias)
-        .join(Phone, Phone.id == OutboundMessage.phone_id)
-        .where(*_with_outbound_status(status))
-    )
+def _outgoing(
+    session: Session, zone: ZoneInfo, status: str | None, newest: int | None
+) -> list[dict[str, Any]]:
+    rows = session.execute(_newest(OutboundMessage, _with_outbound_status(status), newest))
     return [
         {
             "id": f"out-{message.id}",
@@ -194,11 +213,14 @@ def _outgoing(session: Session, zone: ZoneInfo, status: str | None) -> list[dict
     ]
 
 
-def inbox(session: Session, zone: ZoneInfo) -> list[dict[str, Any]]:
-    """List what waits for a person, oldest first within each kind."""
+def inbox(session: Session, zone: ZoneInfo, newest: int | None = None) -> list[dict[str, Any]]:
+    """List what waits for a person, oldest first within each kind.
+
+    Perhaps so many newest alone, of messages, of reports and of what nobody could read each.
+    """
     return [
-        *_waiting_messages(session, zone),
-        *_waiting_reports(session, zone),
+        *_waiting_messages(session, zone, newest),
+        *_waiting_reports(session, zone, newest),
         *(
             {
                 "kind": "quarantine",
@@ -209,18 +231,42 @@ def inbox(session: Session, zone: ZoneInfo) -> list[dict[str, Any]]:
                 "reason": item.reason,
                 "times": item.times,
             }
-            for item in session.scalars(sa.select(Quarantined).order_by(Quarantined.id))
+            for item in reversed(
+                session.scalars(
+                    sa.select(Quarantined).order_by(Quarantined.id.desc()).limit(newest)
+                ).all()
+            )
         ),
     ]
 
 
-def _waiting_messages(session: Session, zone: ZoneInfo) -> list[dict[str, Any]]:
+#: Of what is left out of a list, no more than so many are counted: to count is to read.
+MOST_COUNTED = 1000
+
+
+def left_out_of_inbox(session: Session, newest: int) -> dict[str, int]:
+    """Count what `inbox` leaves out with a limit, by what it is; MOST_COUNTED of each at most."""
+    everything: Mapping[str, sa.GenerativeSelect] = {
+        "messages": sa.select(InboundMessage.id).where(inbox_table.FOR_A_PERSON),
+        "reports": _reports_for_a_person(newest + MOST_COUNTED),
+        "requests in quarantine": sa.select(Quarantined.id),
+    }
+    found = {}
+    for what, query in everything.items():
+        some = query.limit(newest + MOST_COUNTED).subquery()
+        count = session.scalar(sa.select(sa.func.count()).select_from(some)) or 0
+        found[what] = max(0, count - newest)
+    return found
+
+
+def _waiting_messages(session: Session, zone: ZoneInfo, newest: int | None) -> list[dict[str, Any]]:
     rows = session.execute(
         sa.select(InboundMessage, Phone.alias)
         .join(Phone, Phone.id == InboundMessage.phone_id)
         .where(inbox_table.FOR_A_PERSON)
-        .order_by(InboundMessage.id)
-    )
+        .order_by(InboundMessage.id.desc())
+        .limit(newest)
+    ).all()
     return [
         {
             "kind": "set_aside" if message.set_aside_at else message.outcome,
@@ -231,27 +277,41 @@ def _waiting_messages(session: Session, zone: ZoneInfo) -> list[dict[str, Any]]:
             "reason": message.last_error if message.set_aside_at else None,
             "times": 1 + message.redelivered,
         }
-        for message, alias in rows
+        for message, alias in reversed(rows)
     ]
 
 
-def _waiting_reports(session: Session, zone: ZoneInfo) -> list[dict[str, Any]]:
+def _reports_for_a_person(newest: int | None) -> sa.CompoundSelect[Any]:
+    """Choose the ids of reports that wait: drafts, unverified ones, those to be withdrawn.
+
+    Two lists, each by its own index; asked in one condition, all reports would be read.
+    """
+    for_a_person = sa.select(Report.id).where(FOR_A_PERSON).order_by(Report.id.desc())
+    to_be_withdrawn = (
+        sa.select(ReportEvent.report_id)
+        .where(WITHDRAWAL_ASKED)
+        .order_by(ReportEvent.report_id.desc())
+    )
+    # As a list each: SQLite takes no order within a union.
+    parts = (one.limit(newest).subquery() for one in (for_a_person, to_be_withdrawn))
+    return sa.union(*(sa.select(part) for part in parts))
+
+
+def _waiting_reports(session: Session, zone: ZoneInfo, newest: int | None) -> list[dict[str, Any]]:
     source = aliased(InboundMessage)
     wants_withdrawal = (
         sa.select(ReportEvent.id)
         .where(ReportEvent.report_id == Report.id, WITHDRAWAL_ASKED)
         .exists()
     )
-    # Two short lists, each by its own index; asked in one condition, all reports would be read.
-    for_a_person = sa.select(Report.id).where(FOR_A_PERSON)
-    to_be_withdrawn = sa.select(ReportEvent.report_id).where(WITHDRAWAL_ASKED)
     rows = session.execute(
         sa.select(Report, Phone.alias, source.text, wants_withdrawal)
         .join(Phone, Phone.id == Report.phone_id)
         .join(source, source.id == Report.inbox_id)
-        .where(Report.id.in_(sa.union(for_a_person, to_be_withdrawn)))
-        .order_by(Report.id)
-    )
+        .where(Report.id.in_(_reports_for_a_person(newest)))
+        .order_by(Report.id.desc())
+        .limit(newest)
+    ).all()
     return [
         {
             "kind": _kind_of(report, wants=wants),
@@ -262,7 +322,7 @@ def _waiting_reports(session: Session, zone: ZoneInfo) -> list[dict[str, Any]]:
             "reason": report.unverified_reason,
             "times": 1,
         }
-        for report, alias, text, wants in rows
+        for report, alias, text, wants in reversed(rows)
     ]
 
 

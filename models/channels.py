@@ -51,6 +51,7 @@ class Alarm(Numbered, Base):
             sqlite_where=_OPEN,
             postgresql_where=_OPEN,
         ),
+        sa.Index("ix_alarms_kind_subject_told_at", "kind", "subject", "told_at"),
         {"sqlite_autoincrement": True},
     )
 
@@ -72,6 +73,7 @@ class Canary(Numbered, Base):
     __tablename__ = "canaries"
     __table_args__ = (
         sa.Index("ix_canaries_channel_id", "channel", "id"),
+        sa.Index("ix_canaries_outbound_id", "outbound_id"),
         {"sqlite_autoincrement": True},
     )
 

@@ -27,6 +27,13 @@ class InboundMessage(Numbered, Base):
             sqlite_where=FOR_A_PERSON,
             postgresql_where=FOR_A_PERSON,
         ),
+        sa.Index(
+            "ix_inbox_for_a_person_phone_id",
+            "phone_id",
+            "id",
+            sqlite_where=FOR_A_PERSON,
+            postgresql_where=FOR_A_PERSON,
+        ),
         sa.Index("ix_inbox_set_aside", "id", sqlite_where=_SET_ASIDE, postgresql_where=_SET_ASIDE),
         sa.Index("ix_inbox_phone_id_received_at", "phone_id", "received_at"),
         {"sqlite_autoincrement": True},
@@ -76,7 +83,7 @@ class Quarantined(Numbered, Base):
     channel: Mapped[str]
     reason: Mapped[str]
     body: Mapped[str]
-    received_at: Mapped[datetime]
+    received_at: Mapped[datetime] = mapped_column(index=True)
     digest: Mapped[str] = mapped_column(unique=True)
     """Of channel, reason and raw body: a provider that repeats it does not fill the table."""
     times: Mapped[int] = mapped_column(default=1)

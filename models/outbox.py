@@ -13,6 +13,8 @@ from models.states import Fault, Lane, MessageStatus, may_become
 _QUEUED = sa.text("status = 'queued'")
 _SENDING = sa.text("status = 'sending'")
 _UNCONFIRMED = sa.text("status = 'unconfirmed'")
+_NOT_SENT = sa.text("status IN ('failed', 'expired')")
+_OF_A_REPORT = sa.text("report_id IS NOT NULL")
 
 
 def new_token() -> str:
@@ -40,6 +42,16 @@ class OutboundMessage(Numbered, Base):
             "id",
             sqlite_where=_UNCONFIRMED,
             postgresql_where=_UNCONFIRMED,
+        ),
+        sa.Index(
+            "ix_outbox_not_sent", "status", "id", sqlite_where=_NOT_SENT, postgresql_where=_NOT_SENT
+        ),
+        # For who deletes a report: each of its messages points to it.
+        sa.Index(
+            "ix_outbox_report_id",
+            "report_id",
+            sqlite_where=_OF_A_REPORT,
+            postgresql_where=_OF_A_REPORT,
         ),
         sa.Index("ix_outbox_phone_id_created_at", "phone_id", "created_at"),
         sa.Index("ix_outbox_channel_provider_key", "channel", "provider_key"),

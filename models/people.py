@@ -88,12 +88,17 @@ class Mark(Base):
     value: Mapped[str]
 
 
+#: Of an audit entry: a copy of the database was made; see gateway.cli.backup.
+_COPIES = sa.text("action = 'backup_taken'")
+
+
 class AuditEntry(Numbered, Base):
     """Who looked at what, and why. Rows are only ever added: the database refuses anything else."""
 
     __tablename__ = "audit_entries"
     __table_args__ = (
         sa.Index("ix_audit_entries_actor_at", "actor", "at"),
+        sa.Index("ix_audit_entries_copies", "id", sqlite_where=_COPIES, postgresql_where=_COPIES),
         {"sqlite_autoincrement": True},
     )
 

@@ -32,8 +32,16 @@ class Report(Numbered, Base):
             sqlite_where=FOR_A_PERSON,
             postgresql_where=FOR_A_PERSON,
         ),
+        sa.Index(
+            "ix_reports_for_a_person_newest",
+            "id",
+            sqlite_where=FOR_A_PERSON,
+            postgresql_where=FOR_A_PERSON,
+        ),
         sa.Index("ix_reports_village_code_received_at", "village_code", "received_at"),
-        sa.Index("ix_reports_phone_id_text_key", "phone_id", "text_key"),
+        # By its text a report is looked for only among what its phone sent within the day.
+        sa.Index("ix_reports_phone_id_received_at", "phone_id", "received_at"),
+        sa.Index("ix_reports_received_at", "received_at"),
         {"sqlite_autoincrement": True},
     )
 

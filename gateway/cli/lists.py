@@ -4,7 +4,6 @@ import getpass
 from datetime import UTC, datetime
 
 import click
-import sqlalchemy as sa
 
 from gateway import identity, listing
 from gateway.cli.ending import stop
@@ -17,6 +16,11 @@ from models.states import MessageStatus, ReportState
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 as_count = click.option("--count", is_flag=True, help="Print how many there are.")
+newest_alone = click.option(
+    "--limit", type=click.IntRange(min=1), help="Only so many, the newest; all unless told."
+)
+#: So much of each kind of what waits is shown, unless more is asked for.
+_SHOWN = 200
 
 
 class _Moment(click.ParamType[datetime]):
@@ -37,20 +41,22 @@ class _Moment(click.ParamType[datetime]):
 @click.command()
 @as_json
 @as_count
+@newest_alone
 @click.option("--since", type=_Moment(), help="Only what was received from this moment on.")
 @click.option(
     "--state",
     type=click.Choice([state.value for state in ReportState]),
     help="Only this state; drafts are listed in no other way.",
 )
-def reports(*, as_json: bool, count: bool, since: datetime | None, state: str | None) -> None:
-    """List reports."""
+def reports(
+    *, as_json: bool, count: bool, limit: int | None, since: datetime | None, state: str | None
+) -> None:
+    """List reports, the oldest first."""
     demand_gateway()
-    query = listing.reports_query(state, since)
+    query = listing.reports_query(state, since, limit)
     with office().database.reading() as session:
         if count:
-            total = sa.select(sa.func.count()).select_from(query.order_by(None).subquery())
-            click.echo(session.scalar(total))
+            click.echo(listing.count_reports(session, query))
             return
         rows = listing.reports(session, query, office().settings.timezone)
     if as_json:
@@ -65,6 +71,7 @@ def reports(*, as_json: bool, count: bool, since: datetime | None, state: str | 
 @click.group(invoke_without_command=True)
 @as_json
 @as_count
+@newest_alone
 @click.option("--direction", type=click.Choice(["in", "out"]))
 @click.option(
     "--status",
@@ -78,18 +85,20 @@ def messages(
     *,
     as_json: bool,
     count: bool,
+    limit: int | None,
     direction: str | None,
     status: str | None,
     reveal: str | None,
 ) -> None:
-    """List messages in and out."""
+    """List messages in and out, the oldest first."""
     if context.invoked_subcommand is not None:
         return
     demand_gateway()
     database = office().database
     if count:
         with database.reading() as session:
-            click.echo(listing.count_messages(session, direction=direction, status=status))
+            total = listing.count_messages(session, direction=direction, status=status)
+        click.echo(total if limit is None else min(total, limit))
         return
     if reveal is not None and not reveal.strip():
         stop("--reveal needs a reason")
@@ -100,6 +109,7 @@ def messages(
             office().settings.timezone,
             direction=direction,
             status=status,
+            newest=limit,
         )
         if reveal:
             parties = [row["party"] for row in rows]
@@ -135,15 +145,32 @@ def settle(message_id: str, decision: str | None) -> None:
 
 @click.command()
 @as_json
-def inbox(*, as_json: bool) -> None:
-    """List what waits for a person."""
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=_SHOWN,
+    show_default=True,
+    help="So many of each kind, the newest.",
+)
+@click.option("--all", "everything", is_flag=True, help="All there is, however long that takes.")
+def inbox(*, as_json: bool, limit: int, everything: bool) -> None:
+    """List what waits for a person, the oldest first; of much, the newest alone."""
     demand_gateway()
+    newest = None if everything else limit
     with office().database.reading() as session:
-        rows = listing.inbox(session, office().settings.timezone)
+        rows = listing.inbox(session, office().settings.timezone, newest)
+        left_out = {} if newest is None else listing.left_out_of_inbox(session, newest)
     if as_json:
         print_json(rows)
     else:
         print_table(rows, ("kind", "id", "at", "party", "text", "reason"))
+    for what, number in left_out.items():
+        if number:
+            many = f"at least {number:,}" if number >= listing.MOST_COUNTED else f"{number:,}"
+            click.echo(
+                f"timpora: {many} older {what} not shown; --limit shows more, --all shows all",
+                err=True,
+            )
 
 
 @click.command()

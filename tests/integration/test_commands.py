@@ -10,12 +10,14 @@ import sqlalchemy as sa
 from click.testing import CliRunner, Result
 from support.office_work import do_all_work, register
 
+from gateway import clock, listing
 from gateway.cli import office as shared
 from gateway.cli.main import timpora
 from gateway.messaging import receiving
 from gateway.providers.base import InboundSms, Intake
 from gateway.settings import Settings
 from gateway.wiring import Wiring
+from models.inbox import Quarantined
 from models.outbox import OutboundMessage
 from models.people import AuditEntry
 from models.states import MessageStatus
@@ -151,6 +153,52 @@ def test_a_number_is_shown_for_a_reason_that_is_kept(call: Call, office: Wiring)
 def test_the_inbox_shows_what_waits_for_a_person(call: Call) -> None:
     kinds = [row["kind"] for row in listed(call("inbox", "--json"))]
     assert sorted(kinds) == ["chat", "draft", "operator", "unverified"]
+
+
+@pytest.mark.usefixtures("busy")
+def test_of_long_lists_the_newest_are_shown_alone_when_that_is_asked_for(call: Call) -> None:
+    everything = {name: listed(call(name, "--json")) for name in ("reports", "messages")}
+    assert listed(call("reports", "--json", "--limit", "1")) == everything["reports"][-1:]
+    assert listed(call("messages", "--json", "--limit", "3")) == everything["messages"][-3:]
+    assert listed(call("messages", "--json", "--limit", "99")) == everything["messages"]
+    incoming = [row for row in everything["messages"] if row["direction"] == "in"]
+    few = listed(call("messages", "--json", "--direction", "in", "--limit", "2"))
+    assert few == incoming[-2:]
+    assert call("reports", "--count", "--limit", "1").stdout == "1\n"
+    assert call("messages", "--count", "--limit", "3").stdout == "3\n"
+    assert call("reports", "--limit", "0").exit_code == 2
+
+
+@pytest.mark.usefixtures("busy")
+def test_the_inbox_shows_the_newest_of_each_kind_and_says_what_it_leaves_out(call: Call) -> None:
+    everything = call("inbox", "--json", "--all")
+    assert everything.stderr == ""
+    assert listed(call("inbox", "--json")) == listed(everything)
+
+    short = call("inbox", "--json", "--limit", "1")
+    assert [row["kind"] for row in listed(short)] == ["operator", "unverified"]
+    assert short.stderr.splitlines() == [
+        "timpora: 1 older messages not shown; --limit shows more, --all shows all",
+        "timpora: 1 older reports not shown; --limit shows more, --all shows all",
+    ]
+    assert "operator" in call("inbox", "--limit", "1").stdout
+
+
+def test_of_what_the_inbox_leaves_out_only_so_many_are_counted(
+    call: Call, busy: Wiring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "MOST_COUNTED", 3)
+    with busy.database.writing() as session:
+        moment = clock.now()
+        session.add_all(
+            Quarantined(
+                channel="kannel", reason="odd", body="{}", received_at=moment, digest=str(n)
+            )
+            for n in range(7)
+        )
+    short = call("inbox", "--json", "--limit", "2")
+    assert [row["id"] for row in listed(short)][-2:] == ["quarantine-6", "quarantine-7"]
+    assert "at least 3 older requests in quarantine not shown" in short.stderr
 
 
 def test_an_unconfirmed_message_is_settled_once(call: Call, busy: Wiring) -> None:

@@ -577,6 +577,37 @@ def test_the_doctor_names_the_first_broken_entry(
 
 
 @pytest.mark.usefixtures("officer")
+def test_the_doctor_verifies_the_newest_entries_and_all_when_asked(
+    office: Wiring, run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("gateway.cli.doctor.settings", lambda: office.settings)
+    monkeypatch.setattr("gateway.cli.doctor._AUDIT_LOOKED_AT", 3)
+    write_some(office)
+
+    def says(*options: str) -> str:
+        told = json.loads(run("doctor", "--json", *options).stdout)
+        return next(one["says"] for one in told if one["what"] == "audit")
+
+    assert "the newest 3 entries are as they were written" in says()
+    assert says("--whole-audit") == "every entry is as it was written"
+    with office.database.writing() as session:
+        for drop in TRIGGERS[office.database.url.get_backend_name()]:
+            session.execute(sa.text(drop))
+        session.execute(sa.text("UPDATE audit_entries SET subject = 'x' WHERE id = 1"))
+    assert "the newest 3 entries" in says()
+    assert "entry 1 is not as it was written" in says("--whole-audit")
+    with office.database.writing() as session:
+        newest = session.scalar(sa.select(sa.func.max(AuditEntry.id)))
+        session.execute(
+            sa.text("UPDATE audit_entries SET subject = 'x' WHERE id = :id"), {"id": newest - 2}
+        )
+    assert f"entry {newest - 2} is not as it was written" in says()
+    # The oldest of those that are looked at is compared with the one before it.
+    with office.database.reading() as session:
+        assert office.audit.verify(session, newest=2) is None
+        assert office.audit.verify(session) == 1
+
+
 def test_the_doctor_names_officers_without_a_pin(
     office: Wiring, finding: Callable[[str], list[Finding]]
 ):

@@ -7,12 +7,16 @@ from ipaddress import ip_network
 import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
+from support.office_work import do_all_work
 
+from gateway import clock
 from gateway.app import create_app
 from gateway.wiring import Wiring
 from models.database.engine import Database
 from models.inbox import InboundMessage, Quarantined
+from models.outbox import OutboundMessage
 from models.people import Phone, PhoneKind
+from models.states import MessageStatus
 
 SMS = "/webhooks/africastalking/webhook-secret/sms"
 FORM = {"from": "+6281237000111", "to": "22345", "id": "AT-1", "text": "NIHIL"}
@@ -167,8 +171,55 @@ def test_health_and_figures(client: FlaskClient) -> None:
     assert ready.status_code == 200
     assert ready.json["redis"] == "ok"
     assert b"timpora_inbox_waiting 1.0" in client.get("/metrics").data
+    assert b'timpora_outbox{status="queued"} 0.0' in client.get("/metrics").data
     far = client.get("/metrics", environ_overrides={"REMOTE_ADDR": "192.0.2.1"})
     assert far.status_code == 404
+
+
+def test_the_figures_tell_what_has_not_left_and_what_became_of_the_last_hours(
+    office: Wiring, client: FlaskClient
+) -> None:
+    client.post(SMS, data=FORM)
+    do_all_work(office)
+    with office.database.writing() as session:
+        (message,) = session.scalars(sa.select(OutboundMessage))
+        tried_at, channel = message.claimed_at, message.channel
+        message.status = MessageStatus.UNCONFIRMED
+    said = client.get("/metrics").text
+    assert 'timpora_outbox{status="unconfirmed"} 1.0' in said
+    assert 'timpora_outbox_last_hour{status="unconfirmed"} 1.0' in said
+    assert 'timpora_outbox{status="delivered"}' not in said, "it would count all that was ever sent"
+    with office.database.writing() as session:
+        (message,) = session.scalars(sa.select(OutboundMessage))
+        message.status = MessageStatus.FAILED
+        message.claimed_at = tried_at - timedelta(minutes=59)
+    assert 'timpora_outbox_last_hour{status="failed"} 1.0' in client.get("/metrics").text
+    with office.database.writing() as session:
+        (message,) = session.scalars(sa.select(OutboundMessage))
+        message.claimed_at = tried_at - timedelta(minutes=61)
+    assert channel in office.channels.by_name
+    assert 'timpora_outbox_last_hour{status="failed"} 0.0' in client.get("/metrics").text
+
+
+def test_the_figures_count_what_could_not_be_read_lately(office: Wiring, client: FlaskClient):
+    with office.database.writing() as session:
+        for days in (1, 29, 31):
+            at = clock.now() - timedelta(days=days)
+            session.add(
+                Quarantined(
+                    channel="kannel", reason="odd", body="{}", received_at=at, digest=str(days)
+                )
+            )
+    assert "timpora_quarantine 2.0" in client.get("/metrics").text
+
+
+def test_the_status_page_shows_what_came_and_went_last(office: Wiring, client: FlaskClient) -> None:
+    assert client.get("/").text.count("<td>-</td>") == 3
+    client.post(SMS, data=FORM)
+    do_all_work(office)
+    page = client.get("/").text
+    assert "in-1" in page
+    assert "out-1" in page
 
 
 def test_the_status_page_is_there_in_development_only(office: Wiring) -> None:
