@@ -146,14 +146,16 @@ def test_a_child_that_dies_is_started_again_whichever_it_is(
     all_in_one.prepare([KADES])
     supervisor = all_in_one.run()
 
-    def only_what_stays() -> bool:
-        is_told = "Ctrl-C stops it" in supervisor.text()
-        return is_told and not any("preparing" in one.command for one in supervisor.tree())
+    def only_what_stays() -> list[ProcessId]:
+        tree = supervisor.tree()
+        # One that is just ending has no command any more, and is not gone yet.
+        is_over = all(one.command and "preparing" not in one.command for one in tree)
+        return tree if is_over and "Ctrl-C stops it" in supervisor.text() else []
 
-    wait_until(only_what_stays, within=15, what="all are started")
-    number = len(supervisor.tree())
+    children = wait_until(only_what_stays, within=15, what="all are started")
+    number = len(children)
 
-    for child in supervisor.tree():
+    for child in children:
         if not alive([child]):
             continue  # Gone with the parent that was killed before.
         os.kill(child.pid, signal.SIGKILL)
