@@ -41,7 +41,7 @@ _OURS, _DURABLE, _BLOCKING, _BARE = (
 )
 _WITHIN = 300.0
 #: What `search` found to be best on two cores.
-WEB, WORKERS, CONNECTIONS = 1, 1, 16
+WEB, WORKERS, CONNECTIONS = 1, 2, 32
 BEST_DURABLE = peer.durable(1, 4, 2)
 BEST_BLOCKING = peer.blocking(1, 4)
 
