@@ -6,7 +6,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from models.base import Base, BigId, Numbered, text_enum
+from models.base import Base, BigId, Numbered, by_prefix, text_enum
 
 
 class PhoneKind(StrEnum):
@@ -38,6 +38,9 @@ class Village(Base):
     """A desa or kelurahan, by its Kemendagri code."""
 
     __tablename__ = "villages"
+    __table_args__ = (
+        sa.Index("ix_villages_code_prefix", "code", postgresql_ops=by_prefix("code")),
+    )
 
     code: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str]

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, WriteOnlyMapped, mapped_column, relationship
 
-from models.base import Base, BigId, Numbered, text_enum
+from models.base import Base, BigId, Numbered, by_prefix, text_enum
 from models.states import ReportState, may_move
 
 #: Kept for a person to look at; as the index says it, word for word: only so is it used.
@@ -38,7 +38,20 @@ class Report(Numbered, Base):
             sqlite_where=FOR_A_PERSON,
             postgresql_where=FOR_A_PERSON,
         ),
-        sa.Index("ix_reports_village_code_received_at", "village_code", "received_at"),
+        sa.Index(
+            "ix_reports_for_a_person_prefix",
+            "village_code",
+            "id",
+            sqlite_where=FOR_A_PERSON,
+            postgresql_where=FOR_A_PERSON,
+            postgresql_ops=by_prefix("village_code"),
+        ),
+        sa.Index(
+            "ix_reports_village_prefix_received_at",
+            "village_code",
+            "received_at",
+            postgresql_ops=by_prefix("village_code"),
+        ),
         # By its text a report is looked for only among what its phone sent within the day.
         sa.Index("ix_reports_phone_id_received_at", "phone_id", "received_at"),
         sa.Index("ix_reports_received_at", "received_at"),
