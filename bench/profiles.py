@@ -24,6 +24,10 @@ _MESSAGES = 1500
 _SAMPLES_A_SECOND = 100
 _SECONDS = 30
 _MOST_PLACES = 12
+#: Most threads of the web wait for others' commit, or for Granian: of them only the one is looked
+#: at that runs Python. A worker has one, and its waiting is what there is to see.
+_ONLY = {"web": ("--gil",), "worker": ()}
+_TIME = {"web": "time in Python", "worker": "busy time"}
 #: Where a thread stands that has nothing to do.
 _IDLE = (
     "concurrent/futures/thread.py",
@@ -62,7 +66,7 @@ class _Watcher:
             if kind := _kind(process):
                 file = CACHE / f"stacks-{kind}-{process.pid}.txt"
                 options = ("--rate", str(_SAMPLES_A_SECOND), "--duration", str(_SECONDS))
-                command = [self._spy, "record", "--pid", str(process.pid), *options]
+                command = [self._spy, "record", "--pid", str(process.pid), *options, *_ONLY[kind]]
                 look = subprocess.Popen(  # noqa: S603  # our own command
                     [*command, "--format", "raw", "--output", str(file)],
                     stdout=subprocess.DEVNULL,
@@ -116,7 +120,7 @@ def measure() -> Iterator[Figure]:
             owners[_owner(stack)] += number
             places.update(dict.fromkeys(_own_places(stack), number))
         for owner, number in owners.most_common():
-            yield Figure(f"{kind}, share of its busy time: {owner}", f"{number / total:.1%}")
+            yield Figure(f"{kind}, share of its {_TIME[kind]}: {owner}", f"{number / total:.1%}")
         for place, number in places.most_common(_MOST_PLACES):
             yield Figure(f"{kind}, within `{place}`", f"{number / total:.1%}")
     if not found:

@@ -59,6 +59,11 @@ class Reporter(Numbered, Base):
         # The unique one holds active entries only; why a phone's entry ended is looked up too.
         sa.Index("ix_reporters_phone_id", "phone_id"),
         sa.Index(
+            "ix_reporters_village_prefix",
+            "village_code",
+            postgresql_ops=by_prefix("village_code"),
+        ),
+        sa.Index(
             "uq_reporters_active",
             "phone_id",
             "village_code",

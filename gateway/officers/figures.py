@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from models import inbox as inbox_table
 from models import report as report_table
+from models.database.statements import lies_within
 from models.inbox import InboundMessage, Quarantined
 from models.people import Reporter, Village
 from models.report import Report
@@ -50,7 +51,7 @@ class Scope:
 
     def villages(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
         """Tell villages of the area, in a query."""
-        inside = inside_of(self.area, column)
+        inside = lies_within(column, self.area)
         return sa.or_(inside, column.is_(None)) if self.holds_the_placeless else inside
 
     def reports(self) -> sa.ColumnElement[bool]:
@@ -133,21 +134,21 @@ def latest(
 ) -> list[ReportView]:
     """List the latest reports, the most urgent first; codes that say `nothing` left out."""
     order = (_RANK.desc(), Report.id.desc())
-    # Chosen before their villages are looked up: those few, not all of a month.
-    few = (
-        sa.select(Report.id)
-        .where(
-            scope.reports(),
-            Report.state.not_in([*_GONE, ReportState.CLOSED]),
-            Report.code.not_in(without),
-            Report.received_at > now - _LATEST,
-        )
-        .order_by(*order)
-        .limit(MOST_LINES)
-        .subquery()
+    told = sa.select(Report.id).where(
+        scope.reports_of_a_village(),
+        Report.state.not_in([*_GONE, ReportState.CLOSED]),
+        Report.code.not_in(without),
+        Report.received_at > now - _LATEST,
     )
-    chosen = _VIEW.where(Report.id.in_(sa.select(few.c.id)))
-    return _views(session.execute(chosen.order_by(*order)))
+    code = Report.__table__.c.village_code
+    parts = [told.where(lies_within(code, scope.area))]
+    if scope.holds_the_placeless:
+        # Apart: together no index by villages would be used for either.
+        parts.append(told.where(code.is_(None)))
+    # Chosen before their villages are looked up: those few, not all of a month.
+    few = [part.order_by(*order).limit(MOST_LINES).subquery() for part in parts]
+    chosen = _VIEW.where(Report.id.in_(sa.union_all(*(sa.select(part.c.id) for part in few))))
+    return _views(session.execute(chosen.order_by(*order).limit(MOST_LINES)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,18 +162,7 @@ class Place:
 
 def inside(area: str) -> sa.ColumnElement[bool]:
     """Tell the villages of an area, in a query."""
-    return inside_of(area, Village.__table__.c.code)
-
-
-def inside_of(area: str, column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
-    """Tell by a column with a village's code what lies in an area, in a query.
-
-    The first part says nothing new, and gives an index one stretch to read instead of two.
-    """
-    return sa.and_(
-        column.startswith(area, autoescape=True),
-        sa.or_(column == area, column.startswith(f"{area}.", autoescape=True)),
-    )
+    return lies_within(Village.__table__.c.code, area)
 
 
 def parts_of(session: Session, area: str) -> list[Place]:
@@ -239,7 +229,9 @@ def counts_by_kecamatan(
         sa.select(Village.kecamatan, Report.code, sa.func.count())
         .join(Village, Village.code == Report.village_code)
         .where(
-            scope.reports(),
+            # What has no village is counted in no kecamatan.
+            lies_within(Report.__table__.c.village_code, scope.area),
+            scope.reports_of_a_village(),
             Report.verified,
             Report.state.not_in(_GONE),
             Report.received_at >= begin,
@@ -318,7 +310,7 @@ def waiting(session: Session, scope: Scope) -> list[Waiting]:
 def _waiting_reports(session: Session, scope: Scope) -> list[Waiting]:
     code = Report.__table__.c.village_code
     newest = sa.select(Report.id).where(scope.reports_of_a_village(), report_table.FOR_A_PERSON)
-    parts = [newest.where(inside_of(scope.area, code)).order_by(Report.id.desc())]
+    parts = [newest.where(lies_within(code, scope.area)).order_by(Report.id.desc())]
     if scope.holds_the_placeless:
         # Apart, and in the order of the index to the letter: only so are the newest few read alone.
         parts.append(newest.where(code.is_(None)).order_by(code.desc(), Report.id.desc()))

@@ -8,8 +8,11 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.dml import ReturningInsert
+from sqlalchemy.sql.functions import FunctionElement
 
 from models.database.engine import is_sqlite
 
@@ -164,6 +167,31 @@ def is_one_of(
     if is_sqlite(session):
         return column.in_(wanted)
     return column == sa.any_(sa.literal(wanted, postgresql.ARRAY(column.type)))
+
+
+def lies_within(column: sa.ColumnElement[Any], area: str) -> sa.ColumnElement[bool]:
+    """Tell rows whose code (`53.02.02.2003`) is that of an area (`53.02`) or lies below it.
+
+    Said as a stretch of codes in the order of their bytes, in which digits come after `/` and the
+    dot before it: with that an index can be used (`models.base.by_prefix`), on PostgreSQL also by a
+    statement that was prepared before the area was known, as it is not for LIKE.
+    """
+    return _InOrderOfBytes(column, sa.literal(area), sa.literal(f"{area}/"))
+
+
+class _InOrderOfBytes(FunctionElement[bool]):
+    """Whether a text comes at or after a second one, and before a third."""
+
+    inherit_cache = True
+    type = sa.Boolean()
+
+
+@compiles(_InOrderOfBytes)
+def _in_order_of_bytes(element: _InOrderOfBytes, compiler: SQLCompiler, **more: Any) -> str:  # noqa: ANN401
+    column, first, end = (compiler.process(clause, **more) for clause in element.clauses)
+    # Else PostgreSQL compares as its server sorts, in which dots may count for nothing.
+    bytewise = "~" if compiler.dialect.name == "postgresql" else ""
+    return f"({column} {bytewise}>={bytewise} {first} AND {column} {bytewise}<{bytewise} {end})"
 
 
 def is_far(session: Session) -> bool:

@@ -29,6 +29,7 @@ _INDEXES: tuple[tuple[str, str, list[str], str | None], ...] = (
     ("ix_reports_phone_id_received_at", "reports", ["phone_id", "received_at"], None),
     ("ix_reports_village_prefix_received_at", "reports", ["village_code", "received_at"], None),
     ("ix_villages_code_prefix", "villages", ["code"], None),
+    ("ix_reporters_village_prefix", "reporters", ["village_code"], None),
     (
         "ix_reports_for_a_person_prefix",
         "reports",
@@ -59,6 +60,7 @@ _INDEXES: tuple[tuple[str, str, list[str], str | None], ...] = (
 _BY_PREFIX = {
     "ix_reports_village_prefix_received_at": {"village_code": "text_pattern_ops"},
     "ix_villages_code_prefix": {"code": "text_pattern_ops"},
+    "ix_reporters_village_prefix": {"village_code": "text_pattern_ops"},
     "ix_reports_for_a_person_prefix": {"village_code": "text_pattern_ops"},
 }
 
