@@ -35,6 +35,8 @@ class Report(Numbered, Base):
         sa.Index(
             "ix_reports_for_a_person_newest",
             "id",
+            # So that an area's newest are found without a look at each other report's row.
+            "village_code",
             sqlite_where=FOR_A_PERSON,
             postgresql_where=FOR_A_PERSON,
         ),

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from models import inbox as inbox_table
 from models import report as report_table
-from models.database.statements import lies_within
+from models.database.statements import lies_within, plan_for_values
 from models.inbox import InboundMessage, Quarantined
 from models.people import Reporter, Village
 from models.report import Report
@@ -133,6 +133,7 @@ def latest(
     session: Session, scope: Scope, now: datetime, without: Sequence[str]
 ) -> list[ReportView]:
     """List the latest reports, the most urgent first; codes that say `nothing` left out."""
+    plan_for_values(session)
     order = (_RANK.desc(), Report.id.desc())
     told = sa.select(Report.id).where(
         scope.reports_of_a_village(),
@@ -225,6 +226,7 @@ def counts_by_kecamatan(
     session: Session, scope: Scope, begin: datetime, end: datetime
 ) -> list[tuple[str, Mapping[str, int]]]:
     """Count verified reports by kecamatan and code; kecamatan without any are left out."""
+    plan_for_values(session)
     rows = session.execute(
         sa.select(Village.kecamatan, Report.code, sa.func.count())
         .join(Village, Village.code == Report.village_code)
@@ -259,6 +261,7 @@ def silent_villages(
     Each with the part of the area that it lies in, as `parts_of` names them. Codes that are left
     out count as silence: who is in no list must not tell of them either.
     """
+    plan_for_values(session)
     # Village by village: an index gives the last report of each, however many there were before.
     last = (
         sa.select(Report.received_at)
@@ -296,6 +299,7 @@ class Waiting:
 
 def waiting(session: Session, scope: Scope) -> list[Waiting]:
     """List what waits for a person: chat, drafts, unverified reports, set aside, quarantine."""
+    plan_for_values(session)
     found = _waiting_reports(session, scope) + _waiting_messages(session, scope)
     if scope.holds_the_placeless:
         found += [

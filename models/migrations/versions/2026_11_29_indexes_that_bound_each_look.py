@@ -40,7 +40,7 @@ _INDEXES: tuple[tuple[str, str, list[str], str | None], ...] = (
     (
         "ix_reports_for_a_person_newest",
         "reports",
-        ["id"],
+        ["id", "village_code"],
         "(state = 'draft' OR (NOT verified AND state <> 'invalid'))",
     ),
     (
