@@ -44,6 +44,8 @@ _WHILE_FILLING = (
     "maintenance_work_mem=1GB",
     "autovacuum=off",
 )
+#: And afterwards: as in deploy/compose. By itself PostgreSQL takes a quarter of that.
+_AFTERWARDS = ("shared_buffers=512MB",)
 
 #: Beside the one phone that each village has: a second one in every third village, and strangers,
 #: who report for none. Nobody texts from them, so nobody need find them by their number.
@@ -200,7 +202,7 @@ def filling(server: PostgresServer) -> Iterator[None]:
     server.stop()
     # What was written without fsync lies in the machine's memory still.
     os.sync()
-    server.launch()
+    server.launch(*_AFTERWARDS)
 
 
 def fill(
