@@ -7,11 +7,12 @@ import argparse
 import logging
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib import import_module
+from importlib import import_module, metadata
 from pathlib import Path
 
 import structlog
@@ -19,7 +20,9 @@ import structlog
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from bench.figures import Figure, markdown  # noqa: E402  # the parts need the path above
+from support import postgres, redis_server  # noqa: E402  # they need the path above
+
+from bench.figures import Figure, markdown  # noqa: E402  # and so do its parts
 
 PARTS = (
     "understanding",
@@ -33,6 +36,8 @@ PARTS = (
     "small_box",
     "profiles",
 )
+#: What a message goes through, of which the header of the table tells the versions.
+_PACKAGES = ("flask", "granian", "sqlalchemy", "psycopg", "redis", "rq")
 PAGE = ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
@@ -75,12 +80,26 @@ def machine() -> str:
         text=True,
         check=False,
     ).stdout.strip()
+    packages = ", ".join(f"{name} {metadata.version(name)}" for name in _PACKAGES)
+    servers = (
+        f"PostgreSQL {_version(postgres.find_binaries() / 'postgres', '-V')}",
+        f"Redis {_version(redis_server.find_binary(), '-v')}",
+    )
     busy = ", ".join(f"{load:.1f}" for load in os.getloadavg())
     return (
         f"Measured {datetime.now(UTC):%Y-%m-%d %H:%M} UTC at {version or 'an export'}, with"
         f" {os.cpu_count()} cores of {model}, Linux {platform.release()}, Python"
-        f" {platform.python_version()}; load before it began: {busy}."
+        f" {platform.python_version()}, {', '.join(servers)}, {packages}; load before it began: {busy}."
     )
+
+
+def _version(server: Path | str, option: str) -> str:
+    """Give the first number with a point in what a server's program says of itself."""
+    said = subprocess.run(  # noqa: S603  # our own command
+        [server, option], capture_output=True, text=True, check=False
+    ).stdout
+    number = re.search(r"\d+\.[\d.]*\d", said)
+    return number[0] if number else "unknown"
 
 
 def write(page: Path, content: str) -> None:

@@ -20,7 +20,7 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from support.gateway_process import ProductProcess
+from support.gateway_process import Gateway, ProductProcess
 from support.postgres import PostgresServer
 from support.processes import descendants, marked
 
@@ -106,7 +106,7 @@ class Ground:
         workers: int = WORKERS,
         connections: int = CONNECTIONS,
         rate: float = 0.0,
-        during: Callable[[ProductProcess], None] | None = None,
+        during: Callable[[Gateway, ProductProcess], None] | None = None,
     ) -> Round:
         """Let our gateway take a burst."""
         url = self._server.new_database(like=self.ours)
@@ -117,7 +117,7 @@ class Ground:
                 for first, some in ((0, _WARM_UP), (_WARM_UP, number)):
                     forms = messages.mixed_forms(first, some, self._phones)
                     if during is not None and first:
-                        during(supervisor)
+                        during(gateway, supervisor)
                     before = self._cpu(gateway.folder)
                     path = gateway.webhook("sms").removeprefix(gateway.url)
                     outcome = post_all(Order(gateway.port, path, forms, connections, rate))

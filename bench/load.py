@@ -1,4 +1,4 @@
-"""Post requests to a web server from one cheap process, as a provider would, and time each answer.
+"""Send requests to a web server from one cheap process, as a provider would, and time each answer.
 
 `post_all` starts the process; `python -m bench.load` is that process, and reads its order from
 stdin. It is cheap so that two cores are left to what is measured: raw sockets that stay open,
@@ -34,6 +34,7 @@ class Order:
     connections: int = 16
     rate: float = 0.0
     """Requests a second, each sent when its time has come; 0 is as fast as they are taken."""
+    method: str = "POST"
     within: float = 600.0
     """Seconds after which it gives up, whatever is not answered yet."""
 
@@ -228,7 +229,7 @@ class _Generator:
 
 def _built(order: Order) -> Sequence[bytes]:
     head = (
-        f"POST {order.path} HTTP/1.1\r\nHost: 127.0.0.1:{order.port}\r\n"
+        f"{order.method} {order.path} HTTP/1.1\r\nHost: 127.0.0.1:{order.port}\r\n"
         "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: "
     ).encode()
     bodies = [body.encode() for body in order.bodies]

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from support.gateway_process import ProductProcess
+from support.gateway_process import Gateway, ProductProcess
 from support.postgres import PostgresServer
 from support.processes import ProcessId
 
@@ -60,7 +60,7 @@ class _Watcher:
         self._spy = bin_folder / "py-spy"
         self._looks: dict[Path, tuple[str, subprocess.Popen[bytes]]] = {}
 
-    def begin(self, supervisor: ProductProcess) -> None:
+    def begin(self, _: Gateway, supervisor: ProductProcess) -> None:
         """Begin to look at each web and worker process."""
         for process in supervisor.tree():
             if kind := _kind(process):
