@@ -20,9 +20,10 @@ import structlog
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from support import postgres, redis_server  # noqa: E402  # they need the path above
+from support import postgres  # noqa: E402  # it needs the path above
 
 from bench.figures import Figure, markdown  # noqa: E402  # and so do its parts
+from gateway.redis_server import find_binary  # noqa: E402
 
 PARTS = (
     "understanding",
@@ -83,13 +84,14 @@ def machine() -> str:
     packages = ", ".join(f"{name} {metadata.version(name)}" for name in _PACKAGES)
     servers = (
         f"PostgreSQL {_version(postgres.find_binaries() / 'postgres', '-V')}",
-        f"Redis {_version(redis_server.find_binary(), '-v')}",
+        f"Redis {_version(find_binary(), '-v')}",
     )
     busy = ", ".join(f"{load:.1f}" for load in os.getloadavg())
     return (
         f"Measured {datetime.now(UTC):%Y-%m-%d %H:%M} UTC at {version or 'an export'}, with"
         f" {os.cpu_count()} cores of {model}, Linux {platform.release()}, Python"
-        f" {platform.python_version()}, {', '.join(servers)}, {packages}; load before it began: {busy}."
+        f" {platform.python_version()}, {', '.join(servers)}, {packages}; load before it began:"
+        f" {busy}."
     )
 
 

@@ -1,6 +1,6 @@
 """Taking waiting messages from the inbox, a few at a time, and what happens when one fails."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -100,29 +100,36 @@ def _drain(
 ) -> Drained:
     done: dict[int, Handled] = {}
     for some in part(desk.hands.take(_take(session, turn.rows))):
-        round_ = Round(session, desk, some)
-        ids = [message.id for message in some]  # asked for now: after an error they can tell none
-        for message_id, message in zip(ids, some, strict=True):
-            if message.handled_at is not None:
-                continue  # a part of a long message that was joined in this very turn
-            if not turn.take():
-                break
-            try:
-                done[message_id] = handling.handle(round_, message)
-            except UNAVAILABLE:
-                raise
-            except Exception as error:
-                # A job's time-out too: what cannot be handled in a minute would never be.
-                raise _Poison(message_id, error) from error
+        if not turn.goes_on():
+            break
+        done |= _handle(Round(session, desk, some), some, turn)
+    return Drained(done)
+
+
+def _handle(round_: Round, messages: Sequence[InboundMessage], turn: Turn) -> dict[int, Handled]:
+    done: dict[int, Handled] = {}
+    ids = [message.id for message in messages]  # asked for now: after an error they can tell none
+    for message_id, message in zip(ids, messages, strict=True):
+        if message.handled_at is not None:
+            continue  # a part of a long message that was joined in this very turn
+        if not turn.take():
+            break
         try:
-            handling.end(round_)
+            done[message_id] = handling.handle(round_, message)
         except UNAVAILABLE:
             raise
         except Exception as error:
-            if len(ids) == 1:
-                raise _Poison(ids[0], error) from error
-            raise _Unclear from error
-    return Drained(done)
+            # A job's time-out too: what cannot be handled in a minute would never be.
+            raise _Poison(message_id, error) from error
+    try:
+        handling.end(round_)
+    except UNAVAILABLE:
+        raise
+    except Exception as error:
+        if len(ids) == 1:
+            raise _Poison(ids[0], error) from error
+        raise _Unclear from error
+    return done
 
 
 def is_waiting() -> sa.ColumnElement[bool]:

@@ -23,7 +23,7 @@ from gateway.reporting.desk import Desk
 from gateway.reporting.limits import HOUR
 from gateway.reporting.senders import Sender
 from models.database.flushing import write_out
-from models.database.statements import for_each, insert_rows, is_far, is_one_of
+from models.database.statements import for_each, insert_rows, is_one_of
 from models.inbox import InboundMessage
 from models.outbox import OutboundMessage
 from models.people import Phone
@@ -345,9 +345,7 @@ class Round:
     def give_number(self, report: Report) -> None:
         """Give a report its confirmation number, which is never given again."""
         if not self._ordinals:
-            # Else one by one: a turn there is short, and may be over before the round is.
-            many = self._expected() if is_far(self.session) else 1
-            self._ordinals = self._draw(max(1, many))
+            self._ordinals = self._draw(max(1, self._expected()))
         report.number = numbers.number_for(self._ordinals.pop(0), self.desk.number_key)
         self.received.append(report)
 

