@@ -88,7 +88,7 @@ def _drain_together(database: Database, desk: Desk) -> Drained:
             return _drain(session, desk, database.turn(), _each_alone)
 
 
-def _each_alone(messages: Iterable[InboundMessage]) -> Iterable[list[InboundMessage]]:
+def _each_alone(messages: Iterable[InboundMessage], _most: int) -> Iterable[list[InboundMessage]]:
     return ([message] for message in messages)
 
 
@@ -96,10 +96,10 @@ def _drain(
     session: Session,
     desk: Desk,
     turn: Turn,
-    part: Callable[[Iterable[InboundMessage]], Iterable[list[InboundMessage]]],
+    part: Callable[[Iterable[InboundMessage], int], Iterable[list[InboundMessage]]],
 ) -> Drained:
     done: dict[int, Handled] = {}
-    for some in part(desk.hands.take(_take(session, turn.rows))):
+    for some in part(desk.hands.take(_take(session, turn.rows)), turn.rows_a_round):
         if not turn.goes_on():
             break
         done |= _handle(Round(session, desk, some), some, turn)

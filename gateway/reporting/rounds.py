@@ -40,12 +40,15 @@ _OVERTAKES_WITHIN = timedelta(hours=6)
 _MOST_OVERTAKING = 10
 
 
-def in_rounds(messages: Iterable[InboundMessage]) -> Iterable[list[InboundMessage]]:
-    """Part messages, which keep their order, into rounds without a phone that comes twice."""
+def in_rounds(messages: Iterable[InboundMessage], most: int) -> Iterable[list[InboundMessage]]:
+    """Part messages, which keep their order, into rounds without a phone that comes twice.
+
+    No round is larger than `most`.
+    """
     some: list[InboundMessage] = []
     phones: set[int] = set()
     for message in messages:
-        if message.phone_id in phones:
+        if message.phone_id in phones or len(some) >= most:
             yield some
             some, phones = [], set()
         some.append(message)

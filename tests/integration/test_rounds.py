@@ -124,10 +124,11 @@ def test_messages_handled_together_become_what_each_becomes_alone(
     compare()
 
 
-@given(st.lists(st.integers(1, 5), max_size=30))
-def test_a_round_has_no_phone_twice_and_keeps_the_order(phones: list[int]) -> None:
+@given(st.lists(st.integers(1, 5), max_size=30), st.integers(1, 6))
+def test_a_round_has_no_phone_twice_and_keeps_the_order(phones: list[int], most: int) -> None:
     messages = [InboundMessage(id=n, phone_id=phone_id) for n, phone_id in enumerate(phones)]
-    rounds = list(in_rounds(messages))
+    rounds = list(in_rounds(messages, most))
     assert [message.id for some in rounds for message in some] == list(range(len(phones)))
     for some in rounds:
         assert len({message.phone_id for message in some}) == len(some) > 0
+        assert len(some) <= most

@@ -14,9 +14,10 @@ from gateway import clock
 from gateway.wiring import Wiring
 from models.database.engine import Database
 from models.inbox import InboundMessage
-from models.people import Mark
+from models.people import Mark, Reporter
 
 ROWS = 5000
+PHONES = 50
 WRITES_A_SECOND = 50
 
 DRAIN = """
@@ -34,7 +35,6 @@ while draining.drain_some(office.database, office.desk).handled:
 def test_small_writes_are_answered_while_five_thousand_rows_are_drained(
     office: Wiring, tmp_path: Path
 ) -> None:
-    register(office, "+6281237000111", ["53.02.02.2008"])
     _fill_inbox(office)
     drain = subprocess.Popen(  # noqa: S603
         [sys.executable, "-c", DRAIN],
@@ -70,13 +70,16 @@ def test_small_writes_are_answered_while_five_thousand_rows_are_drained(
 
 
 def _fill_inbox(office: Wiring) -> None:
+    for n in range(PHONES):
+        register(office, f"+62812370001{n:02d}", ["53.02.02.2008"])
     with office.database.writing() as session:
+        phones = session.scalars(sa.select(Reporter.phone_id)).all()
         session.execute(
             sa.insert(InboundMessage),
             [
                 {
                     "channel": "loopback",
-                    "phone_id": 1,
+                    "phone_id": phones[n % PHONES],
                     "text": f"WNA {1 + n % 200} Australia wisata rumah {n}",
                     "flags": [],
                     "payload": {},
