@@ -1,6 +1,7 @@
 """Run the measurements that are named, or all, and print one table.
 
-`python -m bench [PART…] [--write]`; `--write` puts the table into docs/performance.md.
+`python -m bench [PART…] [--write]`; `--write` puts what was measured into the table of
+docs/performance.md, where the other parts stay as they were measured before.
 """
 
 import argparse
@@ -22,7 +23,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from support import postgres  # noqa: E402  # it needs the path above
 
-from bench.figures import Figure, markdown  # noqa: E402  # and so do its parts
+from bench.figures import TABLE_HEAD, Figure, row  # noqa: E402  # and so do its parts
 from gateway.redis_server import find_binary  # noqa: E402
 
 PARTS = (
@@ -39,6 +40,8 @@ PARTS = (
 )
 #: What a message goes through, of which the header of the table tells the versions.
 _PACKAGES = ("flask", "granian", "sqlalchemy", "psycopg", "redis", "rq")
+_HEAD = re.compile(r"- (?P<parts>`.+?`): (?P<head>.+)")
+_ROW = re.compile(r"\| .* \| `(?P<part>\w+)` \|")
 PAGE = ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
@@ -62,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             row = f"{one.what:<84} {one.figure:>24} {one.goal:>8} {one.verdict}"
             print(row.rstrip(), flush=True)  # noqa: T201
     if asked.write:
-        write(PAGE, f"{head}\n\n{markdown(found)}")
+        write(PAGE, head, found)
 
 
 def machine() -> str:
@@ -88,7 +91,7 @@ def machine() -> str:
     )
     busy = ", ".join(f"{load:.1f}" for load in os.getloadavg())
     return (
-        f"Measured {datetime.now(UTC):%Y-%m-%d %H:%M} UTC at {version or 'an export'}, with"
+        f"measured {datetime.now(UTC):%Y-%m-%d %H:%M} UTC at {version or 'an export'}, with"
         f" {os.cpu_count()} cores of {model}, Linux {platform.release()}, Python"
         f" {platform.python_version()}, {', '.join(servers)}, {packages}; load before it began:"
         f" {busy}."
@@ -104,13 +107,39 @@ def _version(server: Path | str, option: str) -> str:
     return number[0] if number else "unknown"
 
 
-def write(page: Path, content: str) -> None:
-    """Put content between the page's two marker lines; the prose around them stays."""
+def write(page: Path, head: str, found: Sequence[tuple[str, Figure]]) -> None:
+    """Put figures between the page's two marker lines; the prose around them stays."""
     before, begin, rest = page.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
+    old, end, after = rest.partition(END)
     if not begin or not end:
         raise SystemExit(f"{page} lacks the lines {BEGIN} and {END}; put them where the table goes")
-    page.write_text(f"{before}{BEGIN}\n\n{content}\n\n{END}{after}")
+    page.write_text(f"{before}{BEGIN}\n\n{merged(old, head, found)}\n\n{END}{after}")
+
+
+def merged(old: str, head: str, found: Sequence[tuple[str, Figure]]) -> str:
+    """Make the table anew; what an old one has of parts that were not measured now stays in it.
+
+    Above the table stands when and on what each part was measured.
+    """
+    heads: dict[str, str] = {}
+    rows: dict[str, list[str]] = {}
+    for line in old.splitlines():
+        if told := _HEAD.match(line):
+            heads |= dict.fromkeys(re.findall(r"\w+", told["parts"]), told["head"])
+        elif kept := _ROW.match(line):
+            rows.setdefault(kept["part"], []).append(line)
+    for part, _ in found:
+        heads[part], rows[part] = head, []
+    for part, one in found:
+        rows[part].append(row(part, one))
+    parts = [part for part in PARTS if part in rows]
+    by_head: dict[str, list[str]] = {}
+    for part in parts:
+        by_head.setdefault(heads[part], []).append(f"`{part}`")
+    told_heads = [f"- {', '.join(names)}: {one}" for one, names in by_head.items()]
+    return "\n".join(
+        [*told_heads, "", *TABLE_HEAD, *(line for part in parts for line in rows[part])]
+    )
 
 
 if __name__ == "__main__":

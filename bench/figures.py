@@ -1,6 +1,6 @@
 """A figure, what it should be, and the table that shows both."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 
@@ -32,11 +32,9 @@ def at_least(what: str, value: float, least: float, form: str = ".0f") -> Figure
     return Figure(what, f"{value:{form}}", f"≥ {least:g}", value >= least)
 
 
-def markdown(found: Iterable[tuple[str, Figure]]) -> str:
-    """Make the table of a page: each figure with the part of the bench that gave it."""
-    lines = ["| figure | measured | goal | | part |", "| --- | ---: | ---: | --- | --- |"]
-    lines += [
-        f"| {one.what} | {one.figure} | {one.goal} | {one.verdict} | `{part}` |"
-        for part, one in found
-    ]
-    return "\n".join(lines)
+TABLE_HEAD = ("| figure | measured | goal | | part |", "| --- | ---: | ---: | --- | --- |")
+
+
+def row(part: str, one: Figure) -> str:
+    """Make a row of a page's table: a figure, and the part of the bench that gave it."""
+    return f"| {one.what} | {one.figure} | {one.goal} | {one.verdict} | `{part}` |"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bench import __main__ as table
-from bench.figures import Figure, at_least, at_most, markdown
+from bench.figures import TABLE_HEAD, Figure, at_least, at_most
 from bench.load import Order, Outcome, post_all
 
 Answer = Callable[[bytes], tuple[int, str]]
@@ -134,21 +134,35 @@ def test_a_figure_tells_whether_its_goal_is_met():
 def test_the_table_is_written_between_the_marks_and_the_prose_stays(tmp_path: Path):
     page = tmp_path / "page.md"
     page.write_text(f"Before.\n\n{table.BEGIN}\n\nold\n\n{table.END}\n\nAfter.\n")
-    table.write(page, markdown([("part", at_most("what", 1, 2))]))
+    table.write(page, "measured today", [("growth", at_most("what", 1, 2))])
     written = page.read_text()
     assert written.startswith("Before.\n\n")
     assert written.endswith("\n\nAfter.\n")
-    assert "| what | 1 | ≤ 2 | met | `part` |" in written
+    assert "- `growth`: measured today\n" in written
+    assert "| what | 1 | ≤ 2 | met | `growth` |" in written
     assert "old" not in written
-    table.write(page, "new")
-    assert "what" not in page.read_text()
+
+
+def test_parts_that_were_not_measured_stay_as_they_were():
+    first = [("growth", Figure("a", "1")), ("morning", Figure("b", "2"))]
+    old = table.merged("", "measured in June", first)
+    again = table.merged(old, "measured in July", [("growth", Figure("c", "3"))])
+    assert again.splitlines() == [
+        "- `morning`: measured in June",
+        "- `growth`: measured in July",
+        "",
+        *TABLE_HEAD,
+        "| b | 2 |  |  | `morning` |",
+        "| c | 3 |  |  | `growth` |",
+    ]
+    assert table.merged(again, "measured in July", []) == again
 
 
 def test_a_page_without_the_marks_is_refused_by_name(tmp_path: Path):
     page = tmp_path / "page.md"
     page.write_text("Nothing here.\n")
     with pytest.raises(SystemExit, match=r"page\.md lacks"):
-        table.write(page, "new")
+        table.write(page, "measured today", [])
 
 
 def test_the_page_on_performance_has_the_marks():
