@@ -403,20 +403,20 @@ def load(gateway: Gateway, clients: int) -> Iterator[tuple[list[str], Callable[[
     stop = threading.Event()
 
     def keep_posting(number: int) -> None:
-        line = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=SILENT_FOR)
         path = f"/webhooks/africastalking/{gateway.secret}/sms"
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        while not stop.is_set():
-            sms = incoming_sms(f"WNA 2 Australia wisata rumah {uuid4().hex}", phone(number))
-            try:
-                line.request("POST", path, urlencode(sms), headers)
-                answer = line.getresponse()
-                answer.read()
-            except (OSError, http.client.HTTPException):
-                return
-            if answer.status == 200:
-                kept.append(sms["id"])
-        line.close()
+        address = ("127.0.0.1", gateway.port)
+        with closing(http.client.HTTPConnection(*address, timeout=SILENT_FOR)) as line:
+            while not stop.is_set():
+                sms = incoming_sms(f"WNA 2 Australia wisata rumah {uuid4().hex}", phone(number))
+                try:
+                    line.request("POST", path, urlencode(sms), headers)
+                    answer = line.getresponse()
+                    answer.read()
+                except (OSError, http.client.HTTPException):
+                    return
+                if answer.status == 200:
+                    kept.append(sms["id"])
 
     threads = [threading.Thread(target=keep_posting, args=(one,)) for one in range(clients)]
     for thread in threads:
