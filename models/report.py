@@ -12,8 +12,6 @@ from models.states import ReportState, may_move
 
 #: Kept for a person to look at; as the index says it, word for word: only so is it used.
 FOR_A_PERSON = sa.text("(state = 'draft' OR (NOT verified AND state <> 'invalid'))")
-#: More urgent than `nothing to report`; word for word too.
-ABOVE_INFO = sa.text("urgency <> 'info'")
 #: Of an event: a report that may not be withdrawn by itself was to be.
 WITHDRAWAL_ASKED = sa.text("event = 'withdrawal_asked'")
 _ASKED = sa.text("asked_at IS NOT NULL")
@@ -59,14 +57,6 @@ class Report(Numbered, Base):
         # By its text a report is looked for only among what its phone sent within the day.
         sa.Index("ix_reports_phone_id_received_at", "phone_id", "received_at"),
         sa.Index("ix_reports_received_at", "received_at"),
-        # Few beside all that say that there is nothing.
-        sa.Index(
-            "ix_reports_above_info_received_at",
-            "received_at",
-            "village_code",
-            sqlite_where=ABOVE_INFO,
-            postgresql_where=ABOVE_INFO,
-        ),
         {"sqlite_autoincrement": True},
     )
 

@@ -19,7 +19,7 @@ from models import report as report_table
 from models.database.statements import lies_within, plan_for_values
 from models.inbox import InboundMessage, Quarantined
 from models.people import Reporter, Village
-from models.report import ABOVE_INFO, Report
+from models.report import Report
 from models.states import ReportState
 from parsers.form import URGENCIES
 
@@ -134,19 +134,13 @@ def latest(
 ) -> list[ReportView]:
     """List the latest reports, the most urgent first; codes that say `nothing` left out."""
     plan_for_values(session)
+    order = (_RANK.desc(), Report.id.desc())
     told = sa.select(Report.id).where(
         scope.reports_of_a_village(),
         Report.state.not_in([*_GONE, ReportState.CLOSED]),
         Report.code.not_in(without),
         Report.received_at > now - _LATEST,
     )
-    # Those that fill the list: nearly always, and few beside all that say that there is nothing.
-    urgent = _most_urgent(session, scope, told.where(ABOVE_INFO))
-    return urgent if len(urgent) == MOST_LINES else _most_urgent(session, scope, told)
-
-
-def _most_urgent(session: Session, scope: Scope, told: sa.Select[int]) -> list[ReportView]:
-    order = (_RANK.desc(), Report.id.desc())
     code = Report.__table__.c.village_code
     parts = [told.where(lies_within(code, scope.area))]
     if scope.holds_the_placeless:
