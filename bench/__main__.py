@@ -62,8 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for part in asked.parts or PARTS:
         for one in import_module(f"bench.{part}").measure():
             found.append((part, one))
-            row = f"{one.what:<84} {one.figure:>24} {one.goal:>8} {one.verdict}"
-            print(row.rstrip(), flush=True)  # noqa: T201
+            line = f"{one.what:<84} {one.figure:>24} {one.goal:>8} {one.verdict}"
+            print(line.rstrip(), flush=True)  # noqa: T201
     if asked.write:
         write(PAGE, head, found)
 

@@ -281,6 +281,7 @@ def test_a_turn_that_is_over_begins_no_other_round(
     assert draining.drain_some(office.database, office.desk).handled == 1
     assert draining.drain_some(office.database, office.desk).handled == 1
     assert [one.code for one in rows(office, Report)] == ["WNA", "WNA"]
+    assert [one.fields["count"] for one in rows(office, Report)] == [2, 3]
 
 
 def test_a_turn_that_ends_early_draws_no_number_in_vain(

@@ -12,8 +12,6 @@ beforehand by hand, with CONCURRENTLY, under the same names: then nothing waits 
   for a message's canary.
 - Reports by time: what came since a moment, and a month of a province. A BRIN index costs an insert
   less, but is read in whole for each look, and so grows with the table.
-- What lies in an area is found by how its code begins, which an index serves only if it sorts texts
-  by their bytes; most servers do not.
 - The others are of a few rows: what needs nobody is in none of them.
 """
 
@@ -27,20 +25,11 @@ depends_on = None
 
 _INDEXES: tuple[tuple[str, str, list[str], str | None], ...] = (
     ("ix_reports_phone_id_received_at", "reports", ["phone_id", "received_at"], None),
-    ("ix_reports_village_prefix_received_at", "reports", ["village_code", "received_at"], None),
-    ("ix_villages_code_prefix", "villages", ["code"], None),
-    ("ix_reporters_village_prefix", "reporters", ["village_code"], None),
-    (
-        "ix_reports_for_a_person_prefix",
-        "reports",
-        ["village_code", "id"],
-        "(state = 'draft' OR (NOT verified AND state <> 'invalid'))",
-    ),
     ("ix_reports_received_at", "reports", ["received_at"], None),
     (
         "ix_reports_for_a_person_newest",
         "reports",
-        ["id", "village_code"],
+        ["id"],
         "(state = 'draft' OR (NOT verified AND state <> 'invalid'))",
     ),
     (
@@ -56,13 +45,6 @@ _INDEXES: tuple[tuple[str, str, list[str], str | None], ...] = (
     ("ix_canaries_outbound_id", "canaries", ["outbound_id"], None),
     ("ix_audit_entries_copies", "audit_entries", ["id"], "action = 'backup_taken'"),
 )
-#: Of these, what is found by its beginning.
-_BY_PREFIX = {
-    "ix_reports_village_prefix_received_at": {"village_code": "text_pattern_ops"},
-    "ix_villages_code_prefix": {"code": "text_pattern_ops"},
-    "ix_reporters_village_prefix": {"village_code": "text_pattern_ops"},
-    "ix_reports_for_a_person_prefix": {"village_code": "text_pattern_ops"},
-}
 
 
 def upgrade() -> None:
@@ -77,18 +59,13 @@ def upgrade() -> None:
             table,
             columns,
             if_not_exists=True,
-            postgresql_ops=_BY_PREFIX.get(name, {}),
             sqlite_where=where,
             postgresql_where=where,
         )
     op.drop_index("ix_reports_phone_id_text_key", table_name="reports")
-    op.drop_index("ix_reports_village_code_received_at", table_name="reports")
 
 
 def downgrade() -> None:
     op.create_index("ix_reports_phone_id_text_key", "reports", ["phone_id", "text_key"])
-    op.create_index(
-        "ix_reports_village_code_received_at", "reports", ["village_code", "received_at"]
-    )
     for name, table, _, _ in reversed(_INDEXES):
         op.drop_index(name, table_name=table)
