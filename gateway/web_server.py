@@ -21,6 +21,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import MPServer
 
+from gateway import silence
 from gateway.lifeline import tie_to_parent
 
 if TYPE_CHECKING:
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
 #: Requests under way are ended within so many seconds of the wish to stop; then they are cut off.
 STOPS_WITHIN = 2
 #: A client whose request drips in holds a thread, so there are more of them than there is work for
-#: at once. They are started as they are needed and end when idle. Fewer than may be kept together
-#: (`doorstep`), and more than the database has connections for: those that wait for others' commit
-#: hold none.
+#: at once, and one that falls silent is hung up on (`silence`). They are started as they are needed
+#: and end when idle. Fewer than may be kept together (`doorstep`), and more than the database has
+#: connections for: those that wait for others' commit hold none.
 _THREADS = 32
 #: From its beginning until a request's headers are there, in milliseconds; also how long a
 #: connection may stay open without a request.
@@ -80,7 +81,9 @@ def serve(load: Callable[[], "WSGIApplication"], bind: str, workers: int) -> Non
         except SystemExit as end:
             refusal.pronounce(str(end.code), listener)
         _keep_from_requests(os.environ)
-        return _Screened(application)
+        under_way = silence.UnderWay()
+        silence.watch(under_way, port)
+        return _Screened(application, under_way)
 
     with contextlib.suppress(SystemExit):
         server.serve(target_loader=begin_worker)
@@ -152,11 +155,16 @@ _NOTHING = [("Content-Length", "0"), ("Connection", "close")]
 class _Screened:
     """The application, with what this server does not see to."""
 
-    def __init__(self, application: "WSGIApplication") -> None:
+    def __init__(self, application: "WSGIApplication", under_way: silence.UnderWay) -> None:
         self._application = application
+        self._under_way = under_way
 
     def __call__(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
         """Answer a request, unless nobody could tell whether it is whole."""
+        with self._under_way.one():
+            return self._answer(environ, start)
+
+    def _answer(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
         if "HTTP_TRANSFER_ENCODING" in environ and not self._is_read(environ):
             # In chunks nothing can be counted. Half of a JSON document is none; half a form is one.
             is_json = "json" in environ.get("CONTENT_TYPE", "")

@@ -22,12 +22,13 @@ from support.payloads import incoming_sms, phone
 from support.processes import alive
 from support.waiting import wait_until
 
-from gateway import supervisor
+from gateway import silence, supervisor, web_server
 
 pytestmark = pytest.mark.e2e
 
 PROMISED = supervisor._STOP_WITHIN["web"]  # noqa: SLF001
 LARGEST = 64 * 1024
+THREADS = web_server._THREADS  # noqa: SLF001
 SILENT_FOR = 8
 """Longer than any answer takes here."""
 
@@ -270,6 +271,30 @@ def test_more_bodies_that_drip_than_gunicorn_had_threads_keep_nobody_waiting(run
             line.sendall(post(running, form())[:-5])
         for _ in range(20):
             assert running.post_sms(incoming_sms(sender=phone(1))).status_code == 200
+
+
+def test_clients_that_fall_silent_in_their_body_hold_no_thread_for_good(running: Gateway):
+    """Phones that lost their signal: one for each thread, and one that is slow but not gone."""
+    half = post(running, form())[:-5]
+    began = time.monotonic()
+    with ExitStack() as stack:
+        silent = [socket.create_connection(("127.0.0.1", running.port)) for _ in range(THREADS)]
+        for line in silent:
+            stack.enter_context(closing(line))
+            line.sendall(half)
+        slow = stack.enter_context(socket.create_connection(("127.0.0.1", running.port)))
+        whole = post(running, form())
+        slow.sendall(whole[:-10])
+        for rest in range(10, 1, -1):
+            time.sleep(silence.SILENT_FOR / 8)
+            slow.sendall(whole[-rest : 1 - rest])
+        assert status(raw(running, get("/healthz", HOST))) == 200
+        assert time.monotonic() - began > silence.SILENT_FOR
+        slow.sendall(whole[-1:])
+        assert status(slow.recv(4096)) == 200
+        for line in silent:
+            line.settimeout(SILENT_FOR)
+            assert status(line.recv(4096)) == 400
 
 
 def test_many_idle_connections_keep_nobody_waiting(running: Gateway):
