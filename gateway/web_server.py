@@ -22,6 +22,7 @@ from granian.log import LogLevels
 from granian.server import MPServer
 
 from gateway import silence
+from gateway.lasting import keep_what_is_loaded
 from gateway.lifeline import tie_to_parent
 
 if TYPE_CHECKING:
@@ -236,7 +237,9 @@ def _loader(gate: int | None) -> Callable[[], "WSGIApplication"]:
 
         while gate is not None and os.read(gate, 1):
             pass
-        return create_app()
+        application = create_app()
+        keep_what_is_loaded()
+        return application
 
     return load
 

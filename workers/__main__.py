@@ -11,6 +11,7 @@ import redis
 from rq.worker import DequeueStrategy
 
 from gateway import logs
+from gateway.lasting import keep_what_is_loaded
 from gateway.messaging.queues import connect, mend
 from gateway.reporting import deaths
 from gateway.settings import read_settings
@@ -88,6 +89,7 @@ def main() -> None:
         sys.exit(f"timpora: {error}")
     _log.info("worker_started", pid=os.getpid())
     _count_deaths()
+    keep_what_is_loaded()
     work(settings.redis_url)
     _log.info("worker_stopped", pid=os.getpid())
 

@@ -17,6 +17,7 @@ from types import FrameType
 from gateway import clock, evidence, logs
 from gateway.clock import Timetable
 from gateway.dialogue import talking
+from gateway.lasting import keep_what_is_loaded
 from gateway.messaging import alarms, canaries, sending
 from gateway.messaging.queues import Job
 from gateway.providers.base import PolledProvider, Provider, WatchedProvider
@@ -186,6 +187,7 @@ def main() -> None:
         refuse_wrong_start(office)
     except START_ERRORS as error:
         sys.exit(f"timpora: {error}")
+    keep_what_is_loaded()
     _log.info("sweeper_started", pid=os.getpid())
     run(office, stop)
     _log.info("sweeper_stopped", pid=os.getpid())
