@@ -40,9 +40,8 @@ class _Stop:
         self.is_asked = True
 
 
-def work(url: str) -> None:
+def work(url: str, stop: _Stop) -> None:
     """Work until asked to stop; when Redis goes away, wait for it and go on."""
-    stop = _Stop()
     while not stop.is_asked:
         connection = connect(url, waits_for_jobs=True)
         if not _answers(connection):
@@ -81,6 +80,7 @@ def _count_deaths() -> None:
 def main() -> None:
     """Run one worker."""
     logs.set_up()
+    stop = _Stop()
     logging.getLogger("rq.worker").setLevel(logging.ERROR)
     try:
         settings = read_settings()
@@ -90,7 +90,7 @@ def main() -> None:
     _log.info("worker_started", pid=os.getpid())
     _count_deaths()
     keep_what_is_loaded()
-    work(settings.redis_url)
+    work(settings.redis_url, stop)
     _log.info("worker_stopped", pid=os.getpid())
 
 

@@ -143,7 +143,7 @@ def test_processes_that_are_asked_to_stop_under_load_end_what_they_do(ground: Gr
         for role in ("worker", "web", "sweeper"):
             flows(traffic, len(traffic.heard.answered) + 5)
             seat = site.of(role)[0]
-            seat.ask_to_stop()
+            assert seat.ask_to_stop()
             assert seat.wait_stopped() == 0
             seat.start()
 

@@ -47,6 +47,16 @@ def identify(pid: int) -> ProcessId | None:
     return ProcessId(pid, stat[2], _command(pid))
 
 
+def heeds(pid: int, which: signal.Signals) -> bool:
+    """Tell whether a process has a handler for a signal; one that is still loading has none."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught.split()[1], 16) >> (which - 1) & 1)
+
+
 def descendants(pid: int) -> list[ProcessId]:
     """List children and grandchildren that are alive, without the process itself."""
     children: dict[int, list[int]] = {}

@@ -18,7 +18,7 @@ from pathlib import Path
 from support.africastalking_server import AfricasTalkingServer
 from support.gateway_process import READY_WITHIN, Gateway, ProductProcess
 from support.postgres import PostgresServer
-from support.processes import identify
+from support.processes import heeds, identify
 from support.redis_server import RedisServer
 from support.waiting import wait_until
 
@@ -67,10 +67,16 @@ class Seat:
             with suppress(ProcessLookupError):
                 os.kill(child.pid, signal.SIGKILL)
 
-    def ask_to_stop(self) -> None:
-        """Ask it to end what it does, as a service manager does."""
-        if self.process is not None and self.process.running:
-            self.process.terminate()
+    def ask_to_stop(self) -> bool:
+        """Ask it to end what it does, as a service manager does; say whether it could hear that.
+
+        One that is still loading has nothing to end, and dies of being asked.
+        """
+        if self.process is None or not self.process.running:
+            return False
+        heard = heeds(self.process.popen.pid, signal.SIGTERM)
+        self.process.terminate()
+        return heard
 
     def wait_stopped(self, within: float = 20) -> int:
         """Wait for its end, and return its status."""
