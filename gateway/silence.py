@@ -14,8 +14,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-#: How long a client may say nothing while its request is under way, in seconds. Longer than the
-#: database lets any answer take (`models.database.engine`), since who only waits is silent too.
+#: How long a client may say nothing while its request is under way, in seconds. Longer than one
+#: statement may take (`models.database.engine`), since who only waits for its answer is silent too.
 SILENT_FOR = 20.0
 _LOOKS_EVERY = 2.0
 _OWN_DESCRIPTORS = Path("/proc/self/fd")
@@ -57,12 +57,18 @@ def _keep_watching(under_way: UnderWay, port: int) -> None:
     while True:
         time.sleep(_LOOKS_EVERY)
         if under_way.oldest() > SILENT_FOR:
-            for descriptor in _OWN_DESCRIPTORS.iterdir():
-                # What is no socket, or closed by now, raises as well.
-                with contextlib.suppress(OSError), _borrowed(int(descriptor.name)) as line:
-                    if _is_clients(line, port) and _is_silent(line):
-                        # To the web server it looks as if the client had hung up.
-                        line.shutdown(socket.SHUT_RD)
+            # Where so many are connected that no file can be opened, the next look has another try.
+            with contextlib.suppress(OSError):
+                _hang_up(port)
+
+
+def _hang_up(port: int) -> None:
+    for descriptor in _OWN_DESCRIPTORS.iterdir():
+        # What is no socket, or closed by now, raises as well.
+        with contextlib.suppress(OSError), _borrowed(int(descriptor.name)) as line:
+            if _is_clients(line, port) and _is_silent(line):
+                # To the web server it looks as if the client had hung up.
+                line.shutdown(socket.SHUT_RD)
 
 
 @contextlib.contextmanager

@@ -263,7 +263,7 @@ def test_a_header_without_end_and_a_silent_caller_are_hung_up_on(running: Gatewa
     assert 9 < time.monotonic() - began < 15
 
 
-def test_more_bodies_that_drip_than_gunicorn_had_threads_keep_nobody_waiting(running: Gateway):
+def test_more_bodies_that_drip_than_gunicorn_had_threads_shut_nobody_out(running: Gateway):
     with ExitStack() as stack:
         for _ in range(24):
             line = socket.create_connection(("127.0.0.1", running.port), SILENT_FOR)
