@@ -23,7 +23,7 @@ _SETTLED_AFTER = 5.0
 _LONGEST_PAUSE = 10.0
 #: All children must be gone within 15 s, one kind after the other; each kind has so long before it
 #: is killed. A worker may be in the midst of a send, which ends within ten seconds.
-_STOP_WITHIN = {"web": 2.5, "worker": 10.2, "sweeper": 1.0, "redis": 0.8}
+STOP_WITHIN = {"web": 2.5, "worker": 10.2, "sweeper": 1.0, "redis": 0.8}
 
 
 class AlreadyRunning(Exception):
@@ -170,7 +170,7 @@ class Supervisor:
             some = [child for child in self._children if child.kind == kind]
             for child in some:
                 child.ask_to_stop()
-            until = time.monotonic() + _STOP_WITHIN[kind]
+            until = time.monotonic() + STOP_WITHIN[kind]
             for child in some:
                 child.wait(until)
 

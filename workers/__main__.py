@@ -2,10 +2,7 @@
 
 import logging
 import os
-import signal
 import sys
-import time
-from types import FrameType
 
 import redis
 from rq.worker import DequeueStrategy
@@ -19,33 +16,19 @@ from gateway.wiring import START_ERRORS, refuse_wrong_start
 from models.database.engine import NOT_MIGRATED, UNAVAILABLE
 from workers import jobs
 from workers.guarded import GuardedWorker
+from workers.stopping import STOP
 
 _log = logs.logger()
 
 _PAUSE = 0.5
 
 
-class _Stop:
-    """Remembers that this process was asked to stop, while RQ is not running to be told."""
-
-    def __init__(self) -> None:
-        self.is_asked = False
-        self.listen()
-
-    def listen(self) -> None:
-        for which in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(which, self._ask)
-
-    def _ask(self, _signal: int, _frame: FrameType | None) -> None:
-        self.is_asked = True
-
-
-def work(url: str, stop: _Stop) -> None:
+def work(url: str) -> None:
     """Work until asked to stop; when Redis goes away, wait for it and go on."""
-    while not stop.is_asked:
-        connection = connect(url, waits_for_jobs=True)
+    while not STOP.is_asked:
+        connection = connect(url)
         if not _answers(connection):
-            time.sleep(_PAUSE)
+            STOP.wait(_PAUSE)
             continue
         worker = GuardedWorker(connection)
         try:
@@ -54,11 +37,8 @@ def work(url: str, stop: _Stop) -> None:
             worker.work(logging_level="WARNING", dequeue_strategy=DequeueStrategy.ROUND_ROBIN)
         except (redis.RedisError, OSError) as error:
             _log.warning("redis_lost", error=type(error).__name__)
-        if worker.was_asked_to_stop:
-            return
-        stop.listen()
         # Whatever it was that stood in the way: never again and again without a pause.
-        time.sleep(_PAUSE)
+        STOP.wait(_PAUSE)
 
 
 def _answers(connection: redis.Redis) -> bool:
@@ -80,7 +60,7 @@ def _count_deaths() -> None:
 def main() -> None:
     """Run one worker."""
     logs.set_up()
-    stop = _Stop()
+    STOP.listen()
     logging.getLogger("rq.worker").setLevel(logging.ERROR)
     try:
         settings = read_settings()
@@ -90,7 +70,7 @@ def main() -> None:
     _log.info("worker_started", pid=os.getpid())
     _count_deaths()
     keep_what_is_loaded()
-    work(settings.redis_url, stop)
+    work(settings.redis_url)
     _log.info("worker_stopped", pid=os.getpid())
 
 

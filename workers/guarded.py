@@ -9,28 +9,36 @@ import faulthandler
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Mapping
-from types import FrameType, TracebackType
+from contextlib import suppress
+from types import TracebackType
 from typing import Any, cast
 
 import redis
 from rq import Queue, SimpleWorker
-from rq.exceptions import DeserializationError, NoSuchJobError
+from rq.exceptions import DequeueTimeout, DeserializationError, NoSuchJobError, StopRequested
 from rq.executions import Execution
 from rq.job import Job as RqJob
 from rq.registry import StartedJobRegistry
 from rq.serializers import JSONSerializer, Serializer
 from rq.timeouts import BaseDeathPenalty
 from rq.utils import now
+from rq.worker import WorkerStatus
 
 from gateway import logs
 from gateway.messaging.queues import FAILURE_TTL, JOB_TIMEOUTS, QUEUES, Job
 from workers import jobs
+from workers.stopping import STOP
 
 _log = logs.logger()
 
 #: Longer than the data of any job of ours, in bytes, packed or not.
 _LONGEST_DATA = 1000
 _LARGEST_ID = 2**63 - 1
+#: Wait so long for a job, in seconds, before it is looked whether to stop.
+_WAIT_FOR_A_JOB = 1
+#: Wait so long for an answer of Redis, in seconds: longer than for a job, and short beside the time
+#: that a worker is given to stop.
+_WAIT_FOR_REDIS = 3
 #: How often registries are cleared of what is over, in seconds; the doctor shows their length.
 _CLEAN_EVERY = 300
 #: A job that has not ended so long after its time-out cannot be ended from inside: the interpreter
@@ -132,10 +140,6 @@ class _GuardedQueue(Queue):
 class GuardedWorker(SimpleWorker):
     """A worker that no key in Redis and no remote command suspends or stops."""
 
-    #: When Redis is back, so is the worker, two seconds later at most.
-    max_connection_wait_time = 2
-    was_asked_to_stop = False
-
     def __init__(self, connection: redis.Redis) -> None:
         """Listen to our queues; nothing is read before the work begins."""
         super().__init__(
@@ -153,11 +157,52 @@ class GuardedWorker(SimpleWorker):
             maintenance_interval=_CLEAN_EVERY,
         )
 
-    def request_stop(self, signum: int, frame: FrameType | None) -> None:
-        """Remember that a stop was asked for, so that it is not taken for a lost connection."""
-        self.was_asked_to_stop = True
-        jobs.Pace.is_stopping = True
-        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
+    @property
+    def dequeue_timeout(self) -> int:
+        """Wait so long for a job, in seconds."""
+        return _WAIT_FOR_A_JOB
+
+    @property
+    def connection_timeout(self) -> int:
+        """Wait so long for an answer of Redis, in seconds."""
+        return _WAIT_FOR_REDIS
+
+    def _install_signal_handlers(self) -> None:
+        """Install none: RQ's raise an error wherever they come, and who swallows it never stops."""
+
+    def dequeue_job_and_maintain_ttl(
+        self,
+        timeout: int | None,
+        max_idle_time: int | None = None,  # noqa: ARG002  # as RQ has it
+    ) -> tuple[RqJob, Queue] | None:
+        """Wait for a job until asked to stop; None when there is none, and none is waited for.
+
+        When Redis is lost this worker ends and another begins. RQ would wait here until Redis is
+        back, and would not hear.
+        """
+        self.set_state(WorkerStatus.IDLE)
+        while not STOP.is_asked:
+            try:
+                self.heartbeat()
+                if self.should_run_maintenance_tasks:
+                    self.run_maintenance_tasks()
+                found = _GuardedQueue.dequeue_any(
+                    self._ordered_queues, timeout, self.connection, AllowedJob, self.serializer
+                )
+            except DequeueTimeout:
+                continue
+            except (redis.ConnectionError, redis.TimeoutError) as error:
+                _log.warning("redis_lost", error=type(error).__name__)
+                break
+            if found:
+                self.reorder_queues(found[1])
+            return found
+        raise StopRequested
+
+    def teardown(self) -> None:
+        """Tell Redis that this worker is no more, if it listens."""
+        with suppress(redis.RedisError, OSError):
+            super().teardown()  # type: ignore[no-untyped-call]
 
     def perform_job(self, job: RqJob, queue: Queue, execution: Execution) -> bool:
         """Do a job; one that neither ends nor can be ended ends this process.

@@ -15,6 +15,7 @@ from gateway.reporting import draining
 from gateway.settings import read_settings
 from gateway.wiring import Wiring, wire
 from models.database.engine import UNAVAILABLE
+from workers.stopping import STOP
 
 _log = logs.logger()
 
@@ -26,8 +27,6 @@ _LONGEST_DRAIN = 5.0
 class Pace:
     """Says how long a job may go on: not past its time, and not past the wish to stop."""
 
-    is_stopping = False
-
     def __init__(self) -> None:
         """Begin now."""
         self._until = time.monotonic() + _LONGEST_DRAIN
@@ -35,7 +34,7 @@ class Pace:
     @property
     def is_over(self) -> bool:
         """Say whether the job is to end after what it is doing."""
-        return self.is_stopping or time.monotonic() >= self._until
+        return STOP.is_asked or time.monotonic() >= self._until
 
 
 @cache

@@ -4,13 +4,13 @@ Who leads is decided by a lock in the database, which its holder has as long as 
 connected. The others look every second, and one of them takes over.
 """
 
-import threading
 import time
 
 from gateway import logs
 from gateway.watch.leader import LEADER
 from models.database.engine import UNAVAILABLE, Database
 from models.database.holding import HeldDatabase, NotLeading, hold
+from workers.stopping import Stop
 
 _log = logs.logger()
 
@@ -65,7 +65,7 @@ class Lead:
             self._is_settled = True
         return True
 
-    def keep_looking(self, stop: threading.Event) -> None:
+    def keep_looking(self, stop: Stop) -> None:
         """Look every second until asked to stop."""
         while not stop.wait(_LOOK_EVERY):
             try:

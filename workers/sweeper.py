@@ -5,14 +5,12 @@ sweepers one leads, and the others wait to take over; see `workers.leading`.
 """
 
 import os
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from types import FrameType
 
 from gateway import clock, evidence, logs
 from gateway.clock import Timetable
@@ -30,6 +28,7 @@ from models.database.holding import NotLeading, hold
 from models.database.locks import lock_name
 from models.states import AlarmKind
 from workers.leading import Lead
+from workers.stopping import STOP, Stop
 
 _log = logs.logger()
 
@@ -87,9 +86,7 @@ def keep_watch(office: Wiring, watched_since: datetime) -> None:
         telling.tell(session, office.channels, office.texts, settings.timezone)
 
 
-def attend_to_channel(
-    office: Wiring, lead: Lead, provider: Provider, stop: threading.Event
-) -> None:
+def attend_to_channel(office: Wiring, lead: Lead, provider: Provider, stop: Stop) -> None:
     """Poll one channel and ask how it is while we lead, until asked to stop."""
     timetable = Timetable()
     pause = office.settings.sweep_every.total_seconds()
@@ -123,7 +120,7 @@ def _survived(step: str) -> Iterator[None]:
         _log.error("sweep_failed", step=step, error=logs.name_of(error))
 
 
-def run(office: Wiring, stop: threading.Event) -> None:
+def run(office: Wiring, stop: Stop) -> None:
     """Sweep while we lead, until asked to stop; a sweep that fails is logged, and the next comes.
 
     Each channel has a thread of its own: what waits for a provider keeps no row waiting. All write
@@ -174,13 +171,7 @@ def _sweep(office: Wiring, lead: Lead, timetable: Timetable, began: datetime) ->
 def main() -> None:
     """Run the sweeper."""
     logs.set_up()
-    stop = threading.Event()
-
-    def ask_to_stop(_signal: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    for which in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(which, ask_to_stop)
+    STOP.listen()
     try:
         office = wire(read_settings())
         # With another secret key it would keep what it polls under names that nobody finds.
@@ -189,7 +180,7 @@ def main() -> None:
         sys.exit(f"timpora: {error}")
     keep_what_is_loaded()
     _log.info("sweeper_started", pid=os.getpid())
-    run(office, stop)
+    run(office, STOP)
     _log.info("sweeper_stopped", pid=os.getpid())
 
 

@@ -44,14 +44,12 @@ _RING_LASTS_MS = 1000
 _PAUSE = 1.0
 
 
-def connect(url: str, *, waits_for_jobs: bool = False) -> redis.Redis:
+def connect(url: str) -> redis.Redis:
     """Connect to Redis with time-outs short enough for a webhook's path.
 
-    A worker waits for jobs for minutes; RQ then sets the time-out of the read by itself.
+    RQ lengthens the time-out of the read by itself, where a worker waits for jobs.
     """
-    return redis.Redis.from_url(
-        url, socket_connect_timeout=0.5, socket_timeout=None if waits_for_jobs else 2
-    )
+    return redis.Redis.from_url(url, socket_connect_timeout=0.5, socket_timeout=2)
 
 
 class Doorbell:

@@ -26,7 +26,7 @@ from gateway import silence, supervisor, web_server
 
 pytestmark = pytest.mark.e2e
 
-PROMISED = supervisor._STOP_WITHIN["web"]  # noqa: SLF001
+PROMISED = supervisor.STOP_WITHIN["web"]
 LARGEST = 64 * 1024
 THREADS = web_server._THREADS  # noqa: SLF001
 SILENT_FOR = 8

@@ -86,7 +86,11 @@ class ProductProcess:
         try:
             return self.popen.wait(seconds)
         except subprocess.TimeoutExpired:
-            lines = self.text()[-3000:]
+            # Python writes where each of its threads stands, and ends.
+            self.popen.send_signal(signal.SIGABRT)
+            with suppress(subprocess.TimeoutExpired):
+                self.popen.wait(5)
+            lines = self.text()[-6000:]
             raise AssertionError(f"{self.name} still runs after {seconds:g} s:\n{lines}") from None
 
 
@@ -115,6 +119,7 @@ class Gateway:
         self.environment = {
             "PATH": f"{BIN}:{os.environ.get('PATH', os.defpath)}",
             "HOME": str(folder),
+            "PYTHONFAULTHANDLER": "1",
             "TIMPORA_DATA_DIR": str(self.data),
             "TIMPORA_ENV": "development",
             "TIMPORA_WEBHOOK_SECRET": self.secret,

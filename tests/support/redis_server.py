@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import zlib
@@ -111,6 +112,16 @@ class RedisServer:
         self._process.kill()
         self._process.wait(10)
         self._process = None
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Let it answer nobody for the length of a with block, with all connections open."""
+        assert self._process
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def snapshot(self) -> Path:
         """Keep what is in it now, to start with it later; gone when the server is."""

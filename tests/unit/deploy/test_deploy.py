@@ -29,9 +29,9 @@ HOME = "/opt/timpora"
 #: From the first request to stop until all is gone, for each kind of process, in seconds.
 STOPS = {
     "web": web_server.STOPS_WITHIN,
-    "worker": supervisor._STOP_WITHIN["worker"],  # noqa: SLF001
-    "sweeper": supervisor._STOP_WITHIN["sweeper"],  # noqa: SLF001
-    "run": sum(supervisor._STOP_WITHIN.values()),  # noqa: SLF001
+    "worker": supervisor.STOP_WITHIN["worker"],
+    "sweeper": supervisor.STOP_WITHIN["sweeper"],
+    "run": sum(supervisor.STOP_WITHIN.values()),
     "release": 0,
 }
 #: What a send's record may take when the database is away, after the longest send.
