@@ -28,7 +28,10 @@ def measure() -> Iterator[Figure]:
     """Let officers walk the menu at a steady rate, and look at the slowest screens."""
     with tempfile.TemporaryDirectory() as folder, PostgresServer.start() as server:
         gateway = Gateway(
-            Path(folder) / "gateway", database_url=server.new_database(), TIMPORA_PIN_TRIES="10"
+            Path(folder) / "gateway",
+            database_url=server.new_database(),
+            cold=True,
+            TIMPORA_PIN_TRIES="10",
         )
         try:
             _prepare(gateway)

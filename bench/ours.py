@@ -51,7 +51,7 @@ class Counts:
 @contextmanager
 def gateway(folder: Path, *, database_url: str = "", **settings: str) -> Iterator[Gateway]:
     """Prepare a gateway with the settings that it is shipped with; nothing is started yet."""
-    ours = Gateway(folder, database_url=database_url, **(_AS_SHIPPED | settings))
+    ours = Gateway(folder, database_url=database_url, cold=True, **(_AS_SHIPPED | settings))
     try:
         yield ours
     finally:

@@ -45,6 +45,7 @@ def site(
             redis=redis,
             postgres=server,
             workers=(1,),
+            cold=True,  # a library is loaded before all others by who is started alone
             TIMPORA_CANARY_EVERY="3600",
         )
         site.gateway.prepare(PHONES)

@@ -37,7 +37,7 @@ SILENT_FOR = 8
 def site(tmp_path: Path) -> Iterator[Gateway]:
     """A deployment without worker, Redis or provider: messages are taken, and wait."""
     deployment = Gateway(
-        tmp_path / "gw", redis_url="redis://127.0.0.1:9/0", TIMPORA_CHANNEL="loopback"
+        tmp_path / "gw", redis_url="redis://127.0.0.1:9/0", cold=True, TIMPORA_CHANNEL="loopback"
     )
     deployment.prepare([phone(1)])
     yield deployment

@@ -165,7 +165,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     trace = folder / "trace"
     (folder / "trap" / "trap.py").write_text(TRAP.format(trace=str(trace)))
     with RedisServer.running() as server, RawServer.answering(http_answer(b"")) as outside:
-        gateway = Gateway(folder / "gw", redis_url=server.url, PYTHONPATH=str(folder / "trap"))
+        trap = str(folder / "trap")
+        gateway = Gateway(folder / "gw", redis_url=server.url, cold=True, PYTHONPATH=trap)
         try:
             database = Database(f"sqlite:///{gateway.data / 'timpora.db'}")
             schema.upgrade(database)

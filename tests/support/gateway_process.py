@@ -16,9 +16,9 @@ from uuid import uuid4
 
 import requests
 from support.africastalking_server import API_KEY
-from support.command_server import CommandServer
 from support.die_with_parent import launch
 from support.processes import ProcessId, descendants, kill_all, marked
+from support.product_server import ForkedProcess, ProductServer
 from support.waiting import free_port, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,11 +30,11 @@ Row = dict[str, Any]
 
 
 @cache
-def commands() -> CommandServer:
-    """Give the server of this test run's commands; it ends with the run."""
-    server = CommandServer()
+def product() -> ProductServer:
+    """Give this test run's server of the product; it ends with the run."""
+    server = ProductServer()
     atexit.register(server.close)
-    return server.start(ROOT, path=f"{BIN}:{os.environ.get('PATH', os.defpath)}")
+    return server.launch(ROOT, path=f"{BIN}:{os.environ.get('PATH', os.defpath)}")
 
 
 @dataclass
@@ -42,7 +42,7 @@ class ProductProcess:
     """A process of the product, and the file with all that it wrote."""
 
     name: str
-    popen: subprocess.Popen[bytes]
+    popen: subprocess.Popen[bytes] | ForkedProcess
     log: Path
 
     @property
@@ -104,15 +104,18 @@ class Gateway:
         database_url: str = "",
         redis_url: str = "",
         provider_url: str = "",
+        cold: bool = False,
         **settings: str,
     ) -> None:
+        """Prepare; `cold` has each process start from nothing, as where a user starts it."""
         self.folder = folder
+        self._is_cold = cold
         self.data = folder / "data"
         self.logs = folder / "logs"
         self.secret = f"rahasia-{uuid4().hex}"
         self.port = free_port()
         self.processes: list[ProductProcess] = []
-        commands()  # From the main thread, as its life is tied to the thread that starts it.
+        product()  # From the main thread, as its life is tied to the thread that starts it.
         self.data.mkdir(parents=True)
         self.logs.mkdir()
         # A deployment's home is its own: every process of it can be found by that.
@@ -165,8 +168,8 @@ class Gateway:
     def start(
         self, name: str, command: list[str], environment: Mapping[str, str] | None = None
     ) -> ProductProcess:
-        """Start a process of this deployment; the log is one file for each start."""
-        log = self.logs / f"{len(self.processes):02d}-{name}.log"
+        """Start a command line of this deployment; the log is one file for each start."""
+        log = self._log_of(name)
         with log.open("wb") as output:
             popen = launch(
                 command,
@@ -174,7 +177,34 @@ class Gateway:
                 environment={**self.environment, **(environment or {})},
                 folder=ROOT,
             )
-        process = ProductProcess(name, popen, log)
+        return self._started(ProductProcess(name, popen, log))
+
+    def _start_entry(
+        self,
+        name: str,
+        entry: str,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+    ) -> ProductProcess:
+        """Start a module or a script of Python, with its imports done unless it is to be cold."""
+        if self._is_cold:
+            how = [entry] if entry.endswith(".py") else ["-m", entry]
+            return self.start(name, [sys.executable, *how, *arguments], environment)
+        log = self._log_of(name)
+        with Path(os.devnull).open("rb") as nothing, log.open("wb") as output:
+            forked = product().start(
+                entry,
+                [entry, *arguments],
+                environment={**self.environment, **(environment or {})},
+                folder=ROOT,
+                streams=(nothing, output, output),
+            )
+        return self._started(ProductProcess(name, forked, log))
+
+    def _log_of(self, name: str) -> Path:
+        return self.logs / f"{len(self.processes):02d}-{name}.log"
+
+    def _started(self, process: ProductProcess) -> ProductProcess:
         self.processes.append(process)
         return process
 
@@ -190,28 +220,28 @@ class Gateway:
 
     def start_web(self, *, ready: bool = True) -> ProductProcess:
         """Start the Procfile's web."""
-        web = self.start("web", [sys.executable, "-m", "gateway.web_server"])
+        web = self._start_entry("web", "gateway.web_server")
         if ready:
             self.wait_ready(web)
         return web
 
     def start_worker(self) -> ProductProcess:
         """Start the Procfile's worker."""
-        return self.start("worker", [sys.executable, "-m", "workers"])
+        return self._start_entry("worker", "workers")
 
     def start_sweeper(self) -> ProductProcess:
         """Start the Procfile's sweeper."""
-        return self.start("sweeper", [sys.executable, "-m", "workers.sweeper"])
+        return self._start_entry("sweeper", "workers.sweeper")
 
     def start_dying(
         self, entry: str, point: str, nth: int = 1, *, port: int | None = None
     ) -> ProductProcess:
         """Start a process that kills itself at a chosen moment, once arm() was called."""
         script = str(ROOT / "tests" / "e2e" / "dying_process.py")
-        command = [sys.executable, script, entry, point, str(nth), str(self._armed)]
+        what = (entry, point, str(nth), str(self._armed))
         bind = {"TIMPORA_BIND": f"127.0.0.1:{port}"} if port else {}
         self._armed.unlink(missing_ok=True)
-        return self.start(f"dying-{entry}", command, bind)
+        return self._start_entry(f"dying-{entry}", script, *what, environment=bind)
 
     @property
     def _armed(self) -> Path:
@@ -250,7 +280,7 @@ class Gateway:
 
         `run_installed` is the same with the command as it is installed.
         """
-        done = commands().run(
+        done = product().run(
             arguments, environment=self.environment, folder=ROOT, given=given, timeout=within
         )
         if check:

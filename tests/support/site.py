@@ -94,6 +94,7 @@ class Site:
         redis: RedisServer,
         postgres: PostgresServer | None,
         workers: Iterable[int] = (2, 1),
+        cold: bool = False,
         **settings: str,
     ) -> None:
         """Describe it, one machine for each number of workers; `postgres` none means SQLite."""
@@ -111,6 +112,7 @@ class Site:
                 database_url=url,
                 redis_url=redis.url,
                 provider_url=provider.url,
+                cold=cold,
                 **settings,
             )
             if self.machines:

@@ -1,15 +1,17 @@
-"""The process that has imported the `timpora` commands, and becomes one of them in a fork.
+"""The process that has imported the product, and becomes one of its processes in a fork.
 
-    forking_commands.py ADDRESS
+    forking_product.py ADDRESS
 
-ADDRESS names an abstract socket. A request is its length, then JSON with argv, env and folder; with
-it come the three streams. The answer is the status, as wait() gives it. Who hangs up ends the
-command.
+ADDRESS names an abstract socket. A request is its length, then JSON with entry, argv, env and
+folder; with it come the three streams. The answer is the process's number and, when it has ended,
+its status as wait() gives it. Who hangs up ends the process.
 """
 
+import faulthandler
 import gc
 import json
 import os
+import runpy
 import select
 import signal
 import socket
@@ -22,6 +24,10 @@ from typing import Any
 
 NUMBER = struct.Struct("!I")
 _STREAMS = 3
+#: What the web process's worker imports when it is there.
+_APPLICATION = "gateway.app"
+#: What begins a process: imported for what it imports itself, and run anew as the main module.
+_ENTRIES = ("gateway.web_server", "workers.__main__", "workers.sweeper")
 
 
 def serve(address: str) -> dict[str, Any]:
@@ -40,7 +46,7 @@ def serve(address: str) -> dict[str, Any]:
 
 
 def _stand_between(connection: socket.socket) -> dict[str, Any]:
-    """Start the command in a child, and tell its end; return the request, in the child."""
+    """Start the process in a child, and tell its end; return the request, in the child."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     head, streams, _, _ = socket.recv_fds(connection, NUMBER.size, _STREAMS)
     body = b""
@@ -49,14 +55,18 @@ def _stand_between(connection: socket.socket) -> dict[str, Any]:
     child = os.fork()
     if child == 0:
         connection.close()
+        os.setsid()
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
             os.close(stream)
         request: dict[str, Any] = json.loads(body)
         return request
+    for stream in streams:
+        os.close(stream)
+    connection.sendall(NUMBER.pack(child))
     end = os.pidfd_open(child)
     select.select([end, connection], [], [])
-    # Whoever asked has lost patience, or has gone.
+    # Whoever asked has gone.
     if os.waitid(os.P_PIDFD, end, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
         os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
@@ -67,14 +77,17 @@ def _stand_between(connection: socket.socket) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Import the commands, and be one of them whenever asked."""
+    """Import the product, and be one of its processes whenever asked."""
     # Beside the installed command lie none of the tests' modules.
     sys.path[0] = str(Path(sys.executable).parent)
     from gateway.cli.main import COMMANDS  # noqa: PLC0415
     from gateway.cli.main import main as timpora  # noqa: PLC0415
 
-    for module in COMMANDS.values():
-        import_module(f"gateway.cli.{module}")
+    for module in (*(f"gateway.cli.{name}" for name in COMMANDS.values()), _APPLICATION):
+        import_module(module)
+    for module in _ENTRIES:
+        import_module(module)
+        del sys.modules[module]
     gc.freeze()
     request = serve(sys.argv[1])
     os.environ.clear()
@@ -82,7 +95,13 @@ def main() -> None:
     time.tzset()
     os.chdir(request["folder"])
     sys.argv = request["argv"]
-    sys.exit(timpora())
+    if "PYTHONFAULTHANDLER" in os.environ:
+        faulthandler.enable()
+    entry = request["entry"]
+    if not entry:
+        sys.exit(timpora())
+    run = runpy.run_path if entry.endswith(".py") else runpy.run_module
+    run(entry, run_name="__main__")
 
 
 if __name__ == "__main__":

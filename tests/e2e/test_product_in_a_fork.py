@@ -1,12 +1,19 @@
-"""The commands that tests call share their imports; in all else they are the installed one."""
+"""What tests fork shares its imports; in all else it is as the installed one and started alone."""
 
+import json
+import os
+import signal
 import socket
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.gateway_process import Gateway, commands
+from support.gateway_process import Gateway, ProductProcess, product
 from support.payloads import phone
+from support.processes import alive, identify
+from support.redis_server import RedisServer
 from support.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
@@ -70,4 +77,52 @@ def test_one_that_takes_too_long_is_ended(tmp_path: Path):
         with pytest.raises(subprocess.TimeoutExpired):
             Gateway(tmp_path / "gw", database_url=url).cli("reports", within=1)
 
-    wait_until(lambda: not commands().tree(), within=10, what="the command is gone")
+    wait_until(lambda: not product().tree(), within=10, what="the command is gone")
+
+
+@pytest.fixture(params=[False, True], ids=["forked", "cold"])
+def sweeper(
+    request: pytest.FixtureRequest, tmp_path: Path, redis_server: RedisServer
+) -> Iterator[ProductProcess]:
+    deployment = Gateway(tmp_path / "gw", redis_url=redis_server.url, cold=request.param)
+    deployment.prepare()
+    process = deployment.start_sweeper()
+    wait_until(lambda: "leading" in process.text(), within=30, what="it leads")
+    yield process
+    deployment.close()
+
+
+@pytest.mark.parametrize(
+    ("which", "status", "last"),
+    [
+        (signal.SIGTERM, 0, "sweeper_stopped"),
+        (signal.SIGKILL, -signal.SIGKILL, "leading"),
+    ],
+)
+def test_a_process_begins_and_ends_as_one_that_is_started_alone(
+    sweeper: ProductProcess, which: signal.Signals, status: int, last: str
+):
+    assert os.getsid(sweeper.popen.pid) == sweeper.popen.pid
+
+    sweeper.popen.send_signal(which)
+
+    assert sweeper.wait(20) == status
+    assert not sweeper.running
+    assert json.loads(sweeper.text().splitlines()[-1])["event"] == last
+
+
+def test_a_process_is_gone_with_whoever_started_it(gateway: Gateway):
+    with tempfile.TemporaryFile() as stream:
+        process = product().start(
+            "workers.sweeper",
+            ["sweeper"],
+            environment=gateway.environment,
+            folder=gateway.folder,
+            streams=[stream] * 3,
+        )
+    named = identify(process.pid)
+    assert named
+
+    process.hang_up()
+
+    wait_until(lambda: not alive([named]), within=10, what="it is gone")
