@@ -6,8 +6,9 @@ over them with files of the same names in `<TIMPORA_AGENCY_DIR>/replies/`.
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -200,7 +201,7 @@ def _read(path: Traversable | Path) -> _Source:
         for key, text in texts.items():
             if not isinstance(text, str):
                 raise ReplyError(f"{found.place(key)} must be a text in quotes")
-            _check(text, found.place(key))
+            _check(text, partial(found.place, key))
     return found
 
 
@@ -209,21 +210,21 @@ def _line_of(lines: Sequence[str], key: str) -> int:
     return next((number for number, line in enumerate(lines, 1) if begins.match(line)), 0)
 
 
-def _check(text: str, where: str) -> None:
+def _check(text: str, where: Callable[[], str]) -> None:
     if not text.strip():
-        raise ReplyError(f"{where} is empty; an SMS without words helps nobody")
+        raise ReplyError(f"{where()} is empty; an SMS without words helps nobody")
     for name in _VARIABLE.findall(text):
         if name not in LONGEST:
-            raise ReplyError(f"{where} has {{{name}}}; known are {', '.join(sorted(LONGEST))}")
+            raise ReplyError(f"{where()} has {{{name}}}; known are {', '.join(sorted(LONGEST))}")
     bare = _VARIABLE.sub("", text)
     if bare != segments.to_gsm7(bare):
         raise ReplyError(
-            f"{where} has {_odd(bare)!r}, which would make the SMS dear or long; write it plain"
+            f"{where()} has {_odd(bare)!r}, which would make the SMS dear or long; write it plain"
         )
     units = segments.measure(longest_of(text))
     if units.segments != 1:
         raise ReplyError(
-            f"{where} has {units.units} units with its longest values; shorten it to 160"
+            f"{where()} has {units.units} units with its longest values; shorten it to 160"
         )
 
 
