@@ -16,7 +16,7 @@ from gateway.wiring import START_ERRORS, refuse_wrong_start
 from models.database.engine import NOT_MIGRATED, UNAVAILABLE
 from workers import jobs
 from workers.guarded import GuardedWorker
-from workers.stopping import STOP
+from workers.stopping import own_stop
 
 _log = logs.logger()
 
@@ -25,10 +25,10 @@ _PAUSE = 0.5
 
 def work(url: str) -> None:
     """Work until asked to stop; when Redis goes away, wait for it and go on."""
-    while not STOP.is_asked:
+    while not own_stop().is_asked:
         connection = connect(url)
         if not _answers(connection):
-            STOP.wait(_PAUSE)
+            own_stop().wait(_PAUSE)
             continue
         worker = GuardedWorker(connection)
         try:
@@ -38,7 +38,7 @@ def work(url: str) -> None:
         except (redis.RedisError, OSError) as error:
             _log.warning("redis_lost", error=type(error).__name__)
         # Whatever it was that stood in the way: never again and again without a pause.
-        STOP.wait(_PAUSE)
+        own_stop().wait(_PAUSE)
 
 
 def _answers(connection: redis.Redis) -> bool:
@@ -60,7 +60,7 @@ def _count_deaths() -> None:
 def main() -> None:
     """Run one worker."""
     logs.set_up()
-    STOP.listen()
+    own_stop().listen()
     logging.getLogger("rq.worker").setLevel(logging.ERROR)
     try:
         settings = read_settings()

@@ -27,7 +27,7 @@ from rq.worker import WorkerStatus
 from gateway import logs
 from gateway.messaging.queues import FAILURE_TTL, JOB_TIMEOUTS, QUEUES, Job
 from workers import jobs
-from workers.stopping import STOP
+from workers.stopping import own_stop
 
 _log = logs.logger()
 
@@ -181,7 +181,7 @@ class GuardedWorker(SimpleWorker):
         back, and would not hear.
         """
         self.set_state(WorkerStatus.IDLE)
-        while not STOP.is_asked:
+        while not own_stop().is_asked:
             try:
                 self.heartbeat()
                 if self.should_run_maintenance_tasks:

@@ -15,7 +15,7 @@ from gateway.reporting import draining
 from gateway.settings import read_settings
 from gateway.wiring import Wiring, wire
 from models.database.engine import UNAVAILABLE
-from workers.stopping import STOP
+from workers.stopping import own_stop
 
 _log = logs.logger()
 
@@ -34,7 +34,7 @@ class Pace:
     @property
     def is_over(self) -> bool:
         """Say whether the job is to end after what it is doing."""
-        return STOP.is_asked or time.monotonic() >= self._until
+        return own_stop().is_asked or time.monotonic() >= self._until
 
 
 @cache

@@ -3,6 +3,7 @@
 import os
 import select
 import signal
+from functools import cache
 from types import FrameType
 
 
@@ -42,5 +43,7 @@ class Stop:
         return self.is_asked
 
 
-#: This process's own: RQ calls a job with nothing but a row's id.
-STOP = Stop()
+@cache
+def own_stop() -> Stop:
+    """Give this process's own: RQ calls a job with nothing but a row's id."""
+    return Stop()

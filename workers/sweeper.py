@@ -28,7 +28,7 @@ from models.database.holding import NotLeading, hold
 from models.database.locks import lock_name
 from models.states import AlarmKind
 from workers.leading import Lead
-from workers.stopping import STOP, Stop
+from workers.stopping import Stop, own_stop
 
 _log = logs.logger()
 
@@ -171,7 +171,7 @@ def _sweep(office: Wiring, lead: Lead, timetable: Timetable, began: datetime) ->
 def main() -> None:
     """Run the sweeper."""
     logs.set_up()
-    STOP.listen()
+    own_stop().listen()
     try:
         office = wire(read_settings())
         # With another secret key it would keep what it polls under names that nobody finds.
@@ -180,7 +180,7 @@ def main() -> None:
         sys.exit(f"timpora: {error}")
     keep_what_is_loaded()
     _log.info("sweeper_started", pid=os.getpid())
-    run(office, STOP)
+    run(office, own_stop())
     _log.info("sweeper_stopped", pid=os.getpid())
 
 

@@ -96,23 +96,16 @@ def test_a_worker_that_is_asked_where_every_error_is_swallowed_stops(
     assert "worker_stopped" in worker.text()
 
 
-def test_a_worker_stops_while_redis_answers_nobody(idle: Gateway, redis_server: RedisServer):
+@pytest.mark.parametrize("when", ["at first", "after it was noticed"])
+def test_a_worker_stops_while_redis_answers_nobody(
+    idle: Gateway, redis_server: RedisServer, when: str
+):
     worker = idle.start_worker()
     listens_for_jobs(worker, redis_server)
 
     with redis_server.frozen():
-        worker.terminate()
-
-        assert worker.wait(STOP_WITHIN["worker"]) == 0
-    assert "Traceback" not in worker.text()
-
-
-def test_a_worker_that_lost_redis_stops_before_it_is_back(idle: Gateway, redis_server: RedisServer):
-    worker = idle.start_worker()
-    listens_for_jobs(worker, redis_server)
-
-    with redis_server.frozen():
-        wait_until(lambda: "redis_lost" in worker.text(), within=30, what="the loss is noticed")
+        if when == "after it was noticed":
+            wait_until(lambda: "redis_lost" in worker.text(), within=30, what="it is noticed")
         worker.terminate()
 
         assert worker.wait(STOP_WITHIN["worker"]) == 0

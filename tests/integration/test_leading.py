@@ -28,6 +28,7 @@ from models.database.holding import NotLeading, hold
 from models.inbox import InboundMessage, PollCursor
 from workers import sweeper
 from workers.leading import Lead
+from workers.stopping import Stop
 
 PHONE = "+6281290000001"
 WITHIN = 40
@@ -330,7 +331,7 @@ def test_two_sweepers_never_poll_a_channel_at_once_though_the_lead_is_cut_off(
 
 @contextmanager
 def two_sweepers(office: Wiring) -> Iterator[None]:
-    stop = threading.Event()
+    stop = Stop()
     sweepers = [
         threading.Thread(target=sweeper.run, args=(office, stop), daemon=True) for _ in range(2)
     ]
@@ -339,7 +340,7 @@ def two_sweepers(office: Wiring) -> Iterator[None]:
     try:
         yield
     finally:
-        stop.set()
+        stop.ask()
         for one in sweepers:
             one.join(WITHIN)
 

@@ -1,6 +1,8 @@
 """The wish to stop: it is never swallowed, and whoever waits hears it at once."""
 
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -73,3 +75,13 @@ def test_to_ask_again_and_again_costs_nothing(stop: Stop):
         stop.ask()
 
     assert stop.is_asked
+
+
+def test_to_import_the_processes_makes_nothing_that_their_forks_would_share():
+    code = "import workers.__main__, workers.sweeper; print(workers.stopping.own_stop.cache_info())"
+
+    told = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+
+    assert "currsize=0" in told.stdout
