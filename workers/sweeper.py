@@ -124,9 +124,11 @@ def run(office: Wiring, stop: Stop) -> None:
     """Sweep while we lead, until asked to stop; a sweep that fails is logged, and the next comes.
 
     Each channel has a thread of its own: what waits for a provider keeps no row waiting. All write
-    through the lead's database, which refuses them as soon as another one leads.
+    through the lead's database, which refuses them as soon as another one leads; only the dead of
+    this machine are counted whoever leads.
     """
     began = clock.now()
+    machine = office
     lead = Lead(office.database)
     office = replace(office, database=lead.database)
     lead.look()
@@ -141,10 +143,9 @@ def run(office: Wiring, stop: Stop) -> None:
         thread.start()
     timetable = Timetable()
     while not stop.wait(office.settings.sweep_every.total_seconds()):
-        # Whoever leads: each machine knows its own dead. Before the ring: another worker would die
-        # of the same message, with those beside it.
+        # Before the ring: another worker would die of the same message, with those beside it.
         with _survived("count deaths"):
-            count_deaths(office)
+            count_deaths(machine)
         _sweep(office, lead, timetable, began)
     threads[0].join(_LAST_LOOK)
     lead.let_go()

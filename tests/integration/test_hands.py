@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import replace
@@ -12,6 +13,7 @@ import sqlalchemy as sa
 from support.office_work import do_all_work, register
 from support.payloads import phone
 from support.repository import ROOT
+from support.waiting import wait_until
 
 from gateway.messaging import receiving
 from gateway.providers.base import InboundSms, Intake
@@ -20,6 +22,9 @@ from gateway.reporting.hands import Hands
 from gateway.wiring import Wiring
 from models.inbox import InboundMessage
 from models.outbox import OutboundMessage
+from workers import sweeper
+from workers.leading import Lead
+from workers.stopping import Stop
 
 KADES, OTHER = phone(1), phone(2)
 OINLASI = "53.02.02.2008"
@@ -83,6 +88,30 @@ def test_the_first_death_is_counted_once_and_puts_nothing_off(office: Wiring, fo
     assert list(folder.iterdir()) == []
     do_all_work(office)
     assert [row.outcome for row in inbox(office)] == ["report", "report"]
+
+
+def test_a_sweeper_that_does_not_lead_counts_the_dead_of_its_machine(office: Wiring):
+    (message_id,) = take_in(office, ("WNA 2 AUS wisata", KADES))
+    leader, stop = Lead(office.database), Stop()
+
+    def is_counted() -> bool:
+        leader.look()
+        assert leader.is_ours
+        return bool(inbox(office)[0].attempts)
+
+    assert not is_counted()
+    leave_note(office.settings.hands_dir, message_id)
+    sweeping = threading.Thread(target=sweeper.run, args=(office, stop), daemon=True)
+    sweeping.start()
+    try:
+        wait_until(is_counted, within=20, what="the death is counted")
+    finally:
+        stop.ask()
+        sweeping.join(20)
+
+    assert inbox(office)[0].last_error == deaths.KILLED
+    assert list(office.settings.hands_dir.iterdir()) == []
+    leader.let_go()
 
 
 def test_after_five_deaths_it_is_set_aside_and_its_sender_told(office: Wiring, folder: Path):
