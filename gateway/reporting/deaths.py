@@ -27,10 +27,13 @@ def count(database: Database, desk: Desk, folder: Path) -> int:
     found = 0
     with closing(hands.of_the_dead(folder)) as dead:
         for held in dead:
-            if held:
-                _log.error("worker_died", messages=list(held))
-            for message_id in held:
+            if held.messages:
+                _log.error("worker_died", messages=list(held.messages))
+            for message_id in held.messages:
                 found += _count_one(database, desk, message_id)
+                # One at a time, as the database may go away in the midst of them: counted twice for
+                # one death, a message would be put off, and its sender's next one overtake it.
+                held.cross_off(message_id)
     return found
 
 

@@ -78,7 +78,7 @@ class Hands:
         try:
             if self._file is None:
                 self._file = _open_note(self._folder)
-            os.pwrite(self._file, " ".join(map(str, ids)).encode() + b"\n", 0)
+            _write_note(self._file, ids)
         except OSError as error:
             self._is_given_up = True
             _log.warning("hands_not_noted", error=logs.name_of(error))
@@ -102,7 +102,21 @@ def _open_note(folder: Path) -> int:
     return file
 
 
-def of_the_dead(folder: Path) -> Generator[tuple[int, ...]]:
+class DeadHand:
+    """The note of a worker that died."""
+
+    def __init__(self, file: int) -> None:
+        """Read it."""
+        self._file = file
+        self.messages = _read_note(file)
+
+    def cross_off(self, message_id: int) -> None:
+        """Have a message stand there no more: who is to count the rest leaves it out."""
+        self.messages = tuple(other for other in self.messages if other != message_id)
+        _write_note(self._file, self.messages)
+
+
+def of_the_dead(folder: Path) -> Generator[DeadHand]:
     """Give what each dead worker had in hand; who comes back for the next has done with it.
 
     Two that look at once see different notes. One at which the caller fails is there for the next
@@ -113,7 +127,7 @@ def of_the_dead(folder: Path) -> Generator[tuple[int, ...]]:
         if file is None:
             continue
         try:
-            yield _read_note(file)
+            yield DeadHand(file)
             path.unlink(missing_ok=True)
         finally:
             os.close(file)
@@ -132,6 +146,10 @@ def _lock_unless_alive(path: Path) -> int | None:
         pass  # its writer lives
     os.close(file)
     return None
+
+
+def _write_note(file: int, ids: Sequence[int]) -> None:
+    os.pwrite(file, " ".join(map(str, ids)).encode() + b"\n", 0)
 
 
 def _read_note(file: int) -> tuple[int, ...]:
