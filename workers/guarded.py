@@ -34,11 +34,9 @@ _log = logs.logger()
 #: Longer than the data of any job of ours, in bytes, packed or not.
 _LONGEST_DATA = 1000
 _LARGEST_ID = 2**63 - 1
-#: Wait so long for a job, in seconds, before it is looked whether to stop.
+#: Wait so long for a job, in seconds, before it is looked whether to stop: shorter than the
+#: time-out of a connection to Redis.
 _WAIT_FOR_A_JOB = 1
-#: Wait so long for an answer of Redis, in seconds: longer than for a job, and short beside the time
-#: that a worker is given to stop.
-_WAIT_FOR_REDIS = 3
 #: How often registries are cleared of what is over, in seconds; the doctor shows their length.
 _CLEAN_EVERY = 300
 #: A job that has not ended so long after its time-out cannot be ended from inside: the interpreter
@@ -164,8 +162,8 @@ class GuardedWorker(SimpleWorker):
 
     @property
     def connection_timeout(self) -> int:
-        """Wait so long for an answer of Redis, in seconds."""
-        return _WAIT_FOR_REDIS
+        """Leave the connection the time-out that it has: RQ would lengthen it for some, not all."""
+        return 0
 
     def _install_signal_handlers(self) -> None:
         """Install none: RQ's raise an error wherever they come, and who swallows it never stops."""

@@ -45,10 +45,7 @@ _PAUSE = 1.0
 
 
 def connect(url: str) -> redis.Redis:
-    """Connect to Redis with time-outs short enough for a webhook's path.
-
-    RQ lengthens the time-out of the read by itself, where a worker waits for jobs.
-    """
+    """Connect to Redis with time-outs short enough for a webhook's path and a worker's stop."""
     return redis.Redis.from_url(url, socket_connect_timeout=0.5, socket_timeout=2)
 
 

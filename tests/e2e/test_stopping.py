@@ -12,6 +12,7 @@ from support.processes import heeds
 from support.redis_server import RedisServer
 from support.waiting import wait_until
 
+from gateway.messaging.queues import Doorbell, Job
 from gateway.supervisor import STOP_WITHIN
 
 pytestmark = pytest.mark.e2e
@@ -120,5 +121,8 @@ def test_a_worker_that_lost_redis_works_when_it_is_back(idle: Gateway, redis_ser
         wait_until(lambda: "redis_lost" in worker.text(), within=30, what="the loss is noticed")
 
     listens_for_jobs(worker, redis_server)
+    bell = Doorbell(redis_server.url)
+    assert bell.ring(Job.VALIDATE_MESSAGE, 1)
+    wait_until(lambda: not bell.waiting(), within=30, what="it takes what it is rung for")
     worker.terminate()
     assert worker.wait(STOP_WITHIN["worker"]) == 0
