@@ -25,7 +25,7 @@ from rq.utils import now
 from rq.worker import WorkerStatus
 
 from gateway import logs
-from gateway.messaging.queues import FAILURE_TTL, JOB_TIMEOUTS, QUEUES, Job
+from gateway.messaging.queues import ANSWERS_WITHIN, FAILURE_TTL, JOB_TIMEOUTS, QUEUES, Job
 from workers import jobs
 from workers.stopping import own_stop
 
@@ -162,8 +162,8 @@ class GuardedWorker(SimpleWorker):
 
     @property
     def connection_timeout(self) -> int:
-        """Leave the connection the time-out that it has: RQ would lengthen it for some, not all."""
-        return 0
+        """Wait for an answer of Redis as all others do; RQ would give some connections longer."""
+        return ANSWERS_WITHIN
 
     def _install_signal_handlers(self) -> None:
         """Install none: RQ's raise an error wherever they come, and who swallows it never stops."""

@@ -40,13 +40,15 @@ JOB_TIMEOUTS = {Job.VALIDATE_MESSAGE: 35, Job.SEND_MESSAGE: 180}
 FAILURE_TTL = 86400
 #: A ring that no worker has answered by then is rung again: it may be lost.
 _RING_LASTS_MS = 1000
+#: Redis answers within so many seconds, or is taken to be away.
+ANSWERS_WITHIN = 2
 #: After Redis did not answer, no web request waits for it again for so long, in seconds.
 _PAUSE = 1.0
 
 
 def connect(url: str) -> redis.Redis:
     """Connect to Redis with time-outs short enough for a webhook's path and a worker's stop."""
-    return redis.Redis.from_url(url, socket_connect_timeout=0.5, socket_timeout=2)
+    return redis.Redis.from_url(url, socket_connect_timeout=0.5, socket_timeout=ANSWERS_WITHIN)
 
 
 class Doorbell:
