@@ -19,7 +19,8 @@ def backend(database: Database) -> int:
 
 def cut_off(database: Database, pid: int) -> None:
     """End a connection from the server's side, by another one."""
-    other = sa.create_engine(database.url, poolclass=sa.NullPool)
+    # In one transaction PostgreSQL shows its backends as they were at the first look.
+    other = sa.create_engine(database.url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
     with other.connect() as connection:
         connection.execute(sa.select(sa.func.pg_terminate_backend(pid)))
         gone = sa.text("SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = :pid")
