@@ -69,6 +69,7 @@ def main() -> None:
         sys.exit(f"timpora: {error}")
     _log.info("worker_started", pid=os.getpid())
     _count_deaths()
+    jobs.wiring().desk.language.words.get_ready()
     keep_what_is_loaded()
     work(settings.redis_url)
     _log.info("worker_stopped", pid=os.getpid())

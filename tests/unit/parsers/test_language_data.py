@@ -7,12 +7,15 @@ import pytest
 from support.sms import LANGUAGE, NOW, items, only
 
 import parsers
+from parsers import loading
 from parsers.answering import Question, read_answer
 from parsers.datafiles import DataError
 from parsers.form import LANGUAGES
 from parsers.loading import load
 from parsers.reading import read
 from parsers.segments import is_plain_gsm7
+from parsers.spelling import Spelling
+from parsers.tokens import tokenise
 
 WORDS = Path(parsers.__file__).parent / "words"
 
@@ -123,6 +126,24 @@ def test_a_forms_example_reads_as_itself(code):
     item = only(LANGUAGE.forms[code].example)
 
     assert (item.outcome, item.code, item.missing) == ("report", code, ())
+    assert not item.problems
+
+
+def test_what_only_mending_needs_is_built_when_it_is_asked_for_and_once(monkeypatch):
+    built = []
+
+    def counted(*given):
+        built.append(given)
+        return Spelling(*given)
+
+    monkeypatch.setattr("parsers.vocabulary.Spelling", counted)
+    words = loading._load(None).words  # noqa: SLF001 - the language of the others has read already
+
+    assert not built
+    words.get_ready()
+    words.get_ready()
+    assert words.mended(tokenise("wisatta"))[0].text == "wisata"
+    assert len(built) == 1
 
 
 def test_every_country_has_plain_names_that_read_back():
