@@ -49,10 +49,15 @@ def check(name: str, *command: str) -> Stage:
     return Stage(name, [str(BIN / command[0]), *command[1:]])
 
 
-def run_of_tests(name: str, *folders: str, at_once: int = 1, only: str = "") -> Stage:
-    """Make a stage of tests, several at once where none measures time; `only` names a mark."""
+def run_of_tests(
+    name: str, *folders: str, at_once: int = 1, only: str = "", how: str = "worksteal"
+) -> Stage:
+    """Make a stage of tests, several at once where none measures time.
+
+    `only` names a mark, and `how` the way in which pytest-xdist deals them out.
+    """
     plugins = ["-p", "support.tally", *(("-p", "support.no_skips") if IN_CI else ())]
-    parallel = ["-n", str(at_once), "--dist", "worksteal"] if at_once > 1 else []
+    parallel = ["-n", str(at_once), "--dist", how] if at_once > 1 else []
     marked = ["-m", only] if only else []
     options = [*plugins, *parallel, *marked, "--durations=5"]
     command = [sys.executable, "-m", "pytest", *options, *folders]
@@ -60,16 +65,21 @@ def run_of_tests(name: str, *folders: str, at_once: int = 1, only: str = "") -> 
 
 
 def stages() -> list[Stage]:
-    """List the stages, cheapest first."""
+    """List the stages, cheapest first.
+
+    Two cores are taken as given; where tests wait now and then (for a disk, a modem, a time-out),
+    a third worker fills them.
+    """
     return [
         check("format", "ruff", "format", "--check", "."),
         check("lint", "ruff", "check", "."),
         check("types", "mypy"),
         check("imports", "lint-imports"),
         run_of_tests("unit", "tests/unit", "tests/contract", "tests/property", at_once=2),
-        run_of_tests("integration", "tests/integration", at_once=2, only="not alone"),
+        run_of_tests("integration", "tests/integration", at_once=3, only="not alone"),
         run_of_tests("browser", "tests/browser"),
-        run_of_tests("end to end", "tests/e2e", at_once=2, only="not alone"),
+        run_of_tests("end to end", "tests/e2e", at_once=3, only="not alone and not chaos"),
+        run_of_tests("chaos", "tests/e2e", at_once=2, only="chaos", how="loadgroup"),
         run_of_tests("alone", "tests/integration", "tests/e2e", only="alone"),
     ]
 

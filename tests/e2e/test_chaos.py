@@ -36,7 +36,7 @@ from models.report import Report
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.alone,
+    pytest.mark.chaos,
     pytest.mark.timeout(480 + 3 * LONG_ROUND),
 ]
 
@@ -97,7 +97,10 @@ def own_postgres(postgres: PostgresServer) -> Iterator[PostgresServer]:
         yield server
 
 
-@pytest.fixture(scope="module", params=DATABASES)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(kind, marks=pytest.mark.xdist_group(kind)) for kind in DATABASES],
+)
 def standing(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Ground]:

@@ -1,4 +1,4 @@
-"""The process that has imported the product, and becomes one of its processes in a fork.
+"""The process that has loaded the product, and becomes one of its processes in a fork.
 
     forking_product.py ADDRESS
 
@@ -28,6 +28,8 @@ _STREAMS = 3
 _APPLICATION = "gateway.app"
 #: What begins a process: imported for what it imports itself, and run anew as the main module.
 _ENTRIES = ("gateway.web_server", "workers.__main__", "workers.sweeper")
+#: Imported when a database is opened.
+_DRIVERS = ("psycopg", "sqlalchemy.dialects.postgresql.psycopg")
 
 
 def serve(address: str) -> dict[str, Any]:
@@ -77,17 +79,19 @@ def _stand_between(connection: socket.socket) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Import the product, and be one of its processes whenever asked."""
+    """Import the product, load its words, and be one of its processes whenever asked."""
     # Beside the installed command lie none of the tests' modules.
     sys.path[0] = str(Path(sys.executable).parent)
     from gateway.cli.main import COMMANDS  # noqa: PLC0415
     from gateway.cli.main import main as timpora  # noqa: PLC0415
 
-    for module in (*(f"gateway.cli.{name}" for name in COMMANDS.values()), _APPLICATION):
+    commands = (f"gateway.cli.{name}" for name in COMMANDS.values())
+    for module in (*commands, _APPLICATION, *_DRIVERS):
         import_module(module)
     for module in _ENTRIES:
         import_module(module)
         del sys.modules[module]
+    import_module("parsers.loading").load().words.get_ready()
     gc.freeze()
     request = serve(sys.argv[1])
     os.environ.clear()

@@ -1,9 +1,9 @@
-"""The product's commands and processes without the wait for their imports: a fork has them.
+"""The product's commands and processes without the wait for what they load: a fork has it.
 
-A command takes a second or two to be imported and a tenth to do its work; end-to-end tests call
-hundreds, and start and kill hundreds of workers. Each still is a process of its own, from its entry
-point, with settings, folder and streams of its own, and shares nothing with another but what had
-been imported before.
+A command takes a second or two to be imported, half of one to load the shipped words, and a tenth
+to do its work; end-to-end tests call hundreds, and start and kill hundreds of workers. Each still
+is a process of its own, from its entry point, with settings, folder and streams of its own, and
+shares nothing with another but what had been loaded before.
 """
 
 import json
@@ -83,7 +83,7 @@ class ForkedProcess:
 
 
 class ProductServer:
-    """The process that has imported the product; ask it from as many threads as you like."""
+    """The process that has loaded the product; ask it from as many threads as you like."""
 
     def __init__(self) -> None:
         # A name and a file without a place: nothing of it is left, however this process ends.
