@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from gateway import logs
 from gateway.reporting import draining, hands
 from gateway.reporting.desk import Desk
+from gateway.reporting.hands import InHand
 from models.database.engine import Database
 from models.inbox import InboundMessage
 
@@ -27,22 +28,26 @@ def count(database: Database, desk: Desk, folder: Path) -> int:
     found = 0
     with closing(hands.of_the_dead(folder)) as dead:
         for held in dead:
-            if held.messages:
-                _log.error("worker_died", messages=list(held.messages))
-            for message_id in held.messages:
-                found += _count_one(database, desk, message_id)
-                # One at a time, as the database may go away in the midst of them: counted twice for
-                # one death, a message would be put off, and its sender's next one overtake it.
-                held.cross_off(message_id)
+            if held:
+                _log.error("worker_died", messages=[one.id for one in held])
+            for one in held:
+                found += _count_one(database, desk, one)
     return found
 
 
-def _count_one(database: Database, desk: Desk, message_id: int) -> bool:
+def _count_one(database: Database, desk: Desk, held: InHand) -> bool:
     with database.writing() as session:
-        is_waiting = session.scalar(
-            sa.select(InboundMessage.handled_at.is_(None)).where(InboundMessage.id == message_id)
+        attempts = session.scalar(
+            sa.select(InboundMessage.attempts).where(
+                InboundMessage.id == held.id,
+                InboundMessage.handled_at.is_(None),
+                InboundMessage.set_aside_at.is_(None),
+            )
         )
-        if not is_waiting:
-            return False  # its turn was committed before the death, or it is of another database
-        draining.count_failure(session, desk, message_id, KILLED, puts_off_first=False)
+        # Its turn was committed before the death; or it is of another database; or somebody stopped
+        # in the midst of this note, who had counted it. Counted again for one death it would be put
+        # off, and its sender's next one overtake it.
+        if attempts != held.attempts:
+            return False
+        draining.count_failure(session, desk, held.id, KILLED, puts_off_first=False)
         return True

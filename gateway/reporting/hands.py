@@ -2,24 +2,27 @@
 
 A message whose handling kills its worker (no memory left, a fault in a C library) raises nothing
 that could be counted, and would be tried for ever with all that stood beside it. So a worker notes
-the ids of a turn before it handles them, and whoever finds a note whose writer is dead knows what
-it died of. The note is one write of a few bytes into a file that is open already; it is never
-synced to disk, as a power cut is no message's fault.
+the messages of a turn before it handles them, and how often each had been tried; whoever finds a
+note whose writer is dead knows what it died of, and which of its deaths have been counted. The note
+is one write of a few bytes into a file that is open already; it is never synced to disk, as a power
+cut is no message's fault.
 """
 
 import fcntl
 import os
+import re
 import secrets
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from gateway import logs
 
 _log = logs.logger()
 
 _SUFFIX = ".hand"
+_NOTED = re.compile(rb"(\d+):(\d+)")
 #: Written once at the start, so that a note still fits when the disk has become full.
 _ROOM = 4096
 #: So many failures are nobody else's: that of its batch, and one of its own.
@@ -41,6 +44,14 @@ class Tried(Protocol):
 Message = TypeVar("Message", bound=Tried)
 
 
+class InHand(NamedTuple):
+    """A message of a note."""
+
+    id: int
+    attempts: int
+    """How often it had been tried before."""
+
+
 class Hands:
     """The note of one process, locked for as long as that lives."""
 
@@ -60,7 +71,7 @@ class Hands:
         in_order = sorted(messages, key=lambda message: message.attempts >= _LAST_FROM)
         tried = next((place for place, one in enumerate(in_order) if one.attempts), len(in_order))
         taken = in_order[: tried or 1]
-        self._note([message.id for message in taken])
+        self._note([InHand(message.id, message.attempts) for message in taken])
         return taken
 
     @contextmanager
@@ -71,14 +82,14 @@ class Hands:
         finally:
             self._note(())
 
-    def _note(self, ids: Sequence[int]) -> None:
+    def _note(self, messages: Sequence[InHand]) -> None:
         """Write which messages are in hand; where that cannot be, work goes on without it."""
-        if self._is_given_up or (not ids and self._file is None):
+        if self._is_given_up or (not messages and self._file is None):
             return
         try:
             if self._file is None:
                 self._file = _open_note(self._folder)
-            _write_note(self._file, ids)
+            _write_note(self._file, messages)
         except OSError as error:
             self._is_given_up = True
             _log.warning("hands_not_noted", error=logs.name_of(error))
@@ -102,21 +113,7 @@ def _open_note(folder: Path) -> int:
     return file
 
 
-class DeadHand:
-    """The note of a worker that died."""
-
-    def __init__(self, file: int) -> None:
-        """Read it."""
-        self._file = file
-        self.messages = _read_note(file)
-
-    def cross_off(self, message_id: int) -> None:
-        """Have a message stand there no more: who is to count the rest leaves it out."""
-        self.messages = tuple(other for other in self.messages if other != message_id)
-        _write_note(self._file, self.messages)
-
-
-def of_the_dead(folder: Path) -> Generator[DeadHand]:
+def of_the_dead(folder: Path) -> Generator[tuple[InHand, ...]]:
     """Give what each dead worker had in hand; who comes back for the next has done with it.
 
     Two that look at once see different notes. One at which the caller fails is there for the next
@@ -127,7 +124,7 @@ def of_the_dead(folder: Path) -> Generator[DeadHand]:
         if file is None:
             continue
         try:
-            yield DeadHand(file)
+            yield _read_note(file)
             path.unlink(missing_ok=True)
         finally:
             os.close(file)
@@ -148,10 +145,11 @@ def _lock_unless_alive(path: Path) -> int | None:
     return None
 
 
-def _write_note(file: int, ids: Sequence[int]) -> None:
-    os.pwrite(file, " ".join(map(str, ids)).encode() + b"\n", 0)
+def _write_note(file: int, messages: Sequence[InHand]) -> None:
+    words = (f"{message.id}:{message.attempts}" for message in messages)
+    os.pwrite(file, " ".join(words).encode() + b"\n", 0)
 
 
-def _read_note(file: int) -> tuple[int, ...]:
+def _read_note(file: int) -> tuple[InHand, ...]:
     line = os.pread(file, 1 << 20, 0).split(b"\n", 1)[0]
-    return tuple(int(word) for word in line.split() if word.isdigit())
+    return tuple(InHand(int(one[1]), int(one[2])) for one in _NOTED.finditer(line))

@@ -51,10 +51,10 @@ def die_with(folder: Path, *ids: int) -> None:
     assert subprocess.run(command, cwd=ROOT, timeout=60, check=False).returncode < 0  # noqa: S603
 
 
-def leave_note(folder: Path, *ids: int) -> None:
+def leave_note(folder: Path, *ids: int, attempts: int = 0) -> None:
     """Leave what a dead process leaves: a note that nobody locks."""
     folder.mkdir(exist_ok=True)
-    (folder / "1-dead.hand").write_text(" ".join(map(str, ids)) + "\n")
+    (folder / "1-dead.hand").write_text(" ".join(f"{one}:{attempts}" for one in ids) + "\n")
 
 
 def take_in(office: Wiring, *messages: tuple[str, str]) -> list[int]:
@@ -112,6 +112,17 @@ def test_a_database_that_goes_away_in_the_midst_has_no_death_counted_twice(
     assert list(folder.iterdir()) == []
 
 
+def test_a_death_that_was_counted_by_who_died_before_the_note_was_gone_is_not_counted_again(
+    office: Wiring, folder: Path
+):
+    ids = take_in(office, ("WNA 2 AUS wisata", KADES), ("PMI 3 Malaysia lusa", KADES))
+    for expected in (2, 0):
+        leave_note(folder, *ids)
+        assert count(office, folder) == expected
+
+    assert [(row.attempts, row.handle_after) for row in inbox(office)] == [(1, None)] * 2
+
+
 def test_a_sweeper_that_does_not_lead_counts_the_dead_of_its_machine(office: Wiring):
     (message_id,) = take_in(office, ("WNA 2 AUS wisata", KADES))
     leader, stop = Lead(office.database), Stop()
@@ -138,17 +149,17 @@ def test_a_sweeper_that_does_not_lead_counts_the_dead_of_its_machine(office: Wir
 
 def test_after_five_deaths_it_is_set_aside_and_its_sender_told(office: Wiring, folder: Path):
     (poison,) = take_in(office, ("WNA 2 AUS wisata", KADES))
-    for _ in range(5):
-        leave_note(folder, poison)
-        count(office, folder)
+    for attempts in range(5):
+        leave_note(folder, poison, attempts=attempts)
+        assert count(office, folder) == 1
 
     (row,) = inbox(office)
     assert row.set_aside_at is not None
     with office.database.reading() as session:
         keys = session.scalars(sa.select(OutboundMessage.reply_key)).all()
     assert keys == ["ERR_SISTEM"]
-    leave_note(folder, poison)
-    assert count(office, folder) == 1
+    leave_note(folder, poison, attempts=5)
+    assert count(office, folder) == 0
     assert inbox(office)[0].attempts == 5
 
 
@@ -180,8 +191,8 @@ def test_a_note_that_could_not_be_counted_is_there_for_the_next_look(folder: Pat
     die_with(folder, 1)
 
     with closing(hands.of_the_dead(folder)) as dead:
-        assert next(dead).messages == (1,)
-    assert [held.messages for held in hands.of_the_dead(folder)] == [(1,)]
+        assert next(dead) == ((1, 0),)
+    assert list(hands.of_the_dead(folder)) == [((1, 0),)]
 
     assert list(hands.of_the_dead(folder)) == []
 
