@@ -19,13 +19,12 @@ from gateway.wiring import Wiring, wire
 from models import schema
 from models.database.engine import Database
 
+SECRET = "a-secret-of-the-tests"  # noqa: S105
+
 
 def pytest_collection_finish() -> None:
     """Take the tests themselves out of the garbage collector's sight: a twentieth of their time."""
     keep_what_is_loaded()
-
-
-SECRET = "a-secret-of-the-tests"  # noqa: S105
 
 
 @pytest.fixture(scope="session")
