@@ -17,7 +17,7 @@ from uuid import uuid4
 
 import pytest
 import requests
-from support.gateway_process import ROOT, Gateway, ProductProcess
+from support.gateway_process import READY_WITHIN, ROOT, Gateway, ProductProcess
 from support.payloads import incoming_sms, phone
 from support.processes import alive
 from support.waiting import wait_until
@@ -354,10 +354,10 @@ def test_it_listens_on_ipv6(site: Gateway):
     def answers() -> bool:
         try:
             return requests.get(f"http://[::1]:{site.port}/readyz", timeout=5).ok
-        except requests.ConnectionError:
+        except requests.RequestException:  # it listens before it has loaded
             return False
 
-    wait_until(answers, within=20, what="it answers on ::1")
+    wait_until(answers, within=READY_WITHIN, what="it answers on ::1")
 
 
 def test_told_to_wait_it_loads_and_answers_nobody_before_it_may(site: Gateway):
