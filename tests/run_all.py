@@ -65,18 +65,14 @@ def run_of_tests(
 
 
 def stages() -> list[Stage]:
-    """List the stages, cheapest first.
-
-    Two cores are taken as given; where tests wait now and then (for a disk, a modem, a time-out),
-    and nothing is to be ready in time, a third worker fills them.
-    """
+    """List the stages, cheapest first."""
     return [
         check("format", "ruff", "format", "--check", "."),
         check("lint", "ruff", "check", "."),
         check("types", "mypy"),
         check("imports", "lint-imports"),
         run_of_tests("unit", "tests/unit", "tests/contract", "tests/property", at_once=2),
-        run_of_tests("integration", "tests/integration", at_once=3, only="not alone"),
+        run_of_tests("integration", "tests/integration", at_once=2, only="not alone"),
         run_of_tests("browser", "tests/browser"),
         run_of_tests("end to end", "tests/e2e", at_once=2, only="not alone and not chaos"),
         run_of_tests("chaos", "tests/e2e", at_once=2, only="chaos", how="loadgroup"),
