@@ -168,21 +168,33 @@ def _take(session: Session, most: int) -> list[InboundMessage]:
 
 
 def count_failure(
-    session: Session, desk: Desk, message_id: int, error: str, *, puts_off_first: bool = True
+    session: Session,
+    desk: Desk,
+    message_id: int,
+    error: str,
+    *,
+    puts_off_from: int = 1,
+    tried: int | None = None,
 ) -> Handled:
-    """Count a failure; after the last try set the message aside and tell its sender it is kept."""
+    """Count a failure; after the last try set the message aside and tell its sender it is kept.
+
+    `puts_off_from` is the failure from which on it is put off. `tried` says how many had been
+    counted when it was taken in hand: if others were counted since, this one may be among them.
+    """
     message = session.get_one(InboundMessage, message_id)
     lock_name(session, f"phone:{message.phone_id}")
     session.refresh(message)
     if message.handled_at is not None or message.set_aside_at is not None:
         return Handled("handled_by_another")
+    if tried is not None and message.attempts != tried:
+        return Handled("counted_by_another")
     message.attempts += 1
     message.last_error = error
     _log.error(
         "handling_failed", message=message.id, attempts=message.attempts, error=message.last_error
     )
     if message.attempts <= len(_TRY_AGAIN):
-        if puts_off_first or message.attempts > 1:
+        if message.attempts >= puts_off_from:
             message.handle_after = clock.now() + _TRY_AGAIN[message.attempts - 1]
         return Handled("put_off")
     message.set_aside_at = clock.now()

@@ -25,8 +25,10 @@ _SUFFIX = ".hand"
 _NOTED = re.compile(rb"(\d+):(\d+)")
 #: Written once at the start, so that a note still fits when the disk has become full.
 _ROOM = 4096
-#: So many failures are nobody else's: that of its batch, and one of its own.
-_LAST_FROM = 2
+#: So many failures are nobody else's: that of its batch, and two of its own. After the first of
+#: those it may still be that somebody killed two workers one soon after the other, and its sender's
+#: next one must not overtake it for that.
+BLAMED_FROM = 3
 
 
 class Tried(Protocol):
@@ -65,10 +67,10 @@ class Hands:
         """Note the first messages that may share a turn, and give them.
 
         One that failed before, or was in the hands of a worker that died, has a turn of its own:
-        what it does then is done by it alone, and takes nobody else along. One that did so again
+        what it does then is done by it alone, and takes nobody else along. One that is to blame
         goes last: the start of another worker takes longer than it is put off.
         """
-        in_order = sorted(messages, key=lambda message: message.attempts >= _LAST_FROM)
+        in_order = sorted(messages, key=lambda message: message.attempts >= BLAMED_FROM)
         tried = next((place for place, one in enumerate(in_order) if one.attempts), len(in_order))
         taken = in_order[: tried or 1]
         self._note([InHand(message.id, message.attempts) for message in taken])

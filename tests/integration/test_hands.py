@@ -123,6 +123,35 @@ def test_a_death_that_was_counted_by_who_died_before_the_note_was_gone_is_not_co
     assert [(row.attempts, row.handle_after) for row in inbox(office)] == [(1, None)] * 2
 
 
+def test_one_message_in_two_hands_that_are_counted_at_once_is_counted_once(
+    office: Wiring, folder: Path
+):
+    (message_id,) = take_in(office, ("WNA 2 AUS wisata", KADES))
+    leave_note(folder, message_id)
+    found: list[int] = []
+    counting = threading.Thread(target=lambda: found.append(count(office, folder)), daemon=True)
+
+    with office.database.writing() as session:
+        draining.count_failure(session, office.desk, message_id, deaths.KILLED, tried=0)
+        session.flush()
+        counting.start()
+        counting.join(0.5)
+        assert counting.is_alive(), "it waits until the other one is counted"
+    counting.join(20)
+
+    assert found == [0]
+    assert inbox(office)[0].attempts == 1
+
+
+def test_a_second_death_does_not_let_its_senders_next_one_overtake_it(office: Wiring, folder: Path):
+    ids = take_in(office, ("WNA 2 AUS wisata", KADES), ("PMI 3 Malaysia lusa", KADES))
+    for attempts in range(2):
+        leave_note(folder, ids[0], attempts=attempts)
+        assert count(office, folder) == 1
+
+    assert [one for turn in turns(office) for one in turn] == ids
+
+
 def test_a_sweeper_that_does_not_lead_counts_the_dead_of_its_machine(office: Wiring):
     (message_id,) = take_in(office, ("WNA 2 AUS wisata", KADES))
     leader, stop = Lead(office.database), Stop()
@@ -208,7 +237,10 @@ def turns(office: Wiring) -> Iterable[list[int]]:
         yield list(drained.messages)
 
 
-def test_a_suspect_has_a_turn_of_its_own_in_its_place_and_the_guilty_goes_last(office: Wiring):
+@pytest.mark.parametrize("suspected", [1, 2])
+def test_a_suspect_has_a_turn_of_its_own_in_its_place_and_the_guilty_goes_last(
+    office: Wiring, suspected: int
+):
     guilty, first, suspect, last = take_in(
         office,
         ("WNA 1 AUS wisata", OTHER),
@@ -216,8 +248,8 @@ def test_a_suspect_has_a_turn_of_its_own_in_its_place_and_the_guilty_goes_last(o
         ("PMI 3 Malaysia lusa", KADES),
         ("WNA 4 Jerman riset", KADES),
     )
-    set_attempts(office, suspect, 1)
-    set_attempts(office, guilty, 2)
+    set_attempts(office, suspect, suspected)
+    set_attempts(office, guilty, 3)
 
     seen = list(turns(office))
 
