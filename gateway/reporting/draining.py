@@ -179,7 +179,8 @@ def count_failure(
     """Count a failure; after the last try set the message aside and tell its sender it is kept.
 
     `puts_off_from` is the failure from which on it is put off. `tried` says how many had been
-    counted when it was taken in hand: if others were counted since, this one may be among them.
+    counted when it was taken in hand: if others were counted since, this one may be among them, and
+    is not counted.
     """
     message = session.get_one(InboundMessage, message_id)
     lock_name(session, f"phone:{message.phone_id}")

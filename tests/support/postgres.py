@@ -1,4 +1,4 @@
-"""A real PostgreSQL of the test run's own: private folder, unix socket, gone when the run is."""
+"""A real PostgreSQL of the test run's own: private folder, unix socket, gone soon after the run."""
 
 import importlib.util
 import os
